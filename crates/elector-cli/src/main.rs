@@ -1,0 +1,2 @@
+//! The command `elector`.
+fn main() {}

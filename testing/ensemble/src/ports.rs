@@ -1,0 +1,61 @@
+//! Loopback ports that stay ours while a server is down.
+//!
+//! Invariant: a reserved port is not given to another harness on this machine (an advisory lock on a file named
+//! after the port, freed by the kernel when its holder dies), nor to an outgoing connection (it lies below the
+//! ephemeral range). So a server that was killed can come back on the port that it had.
+
+use std::fs::{File, OpenOptions};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+/// The ports to choose from: above the registered well-known ones, below every usual ephemeral range.
+const FIRST: u16 = 12_000;
+const LAST: u16 = 31_999;
+
+/// A port on 127.0.0.1 that nobody else using this harness gets while this value lives.
+#[derive(Debug)]
+pub struct Port {
+    number: u16,
+    _lock: File,
+}
+
+impl Port {
+    /// Reserves a free port.
+    ///
+    /// # Panics
+    /// When all 20 000 are taken, or the temporary directory cannot be written.
+    #[must_use]
+    pub fn reserve() -> Self {
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let span = LAST - FIRST + 1;
+        // Processes start at different places, so that they seldom ask for the same lock.
+        let start = (std::process::id().wrapping_mul(7919) % u32::from(span)) as u16;
+        let directory = lock_directory();
+        for _ in 0..span {
+            let step = NEXT.fetch_add(1, Ordering::Relaxed) % span;
+            let number = FIRST + ((u32::from(start) + u32::from(step)) % u32::from(span)) as u16;
+            let path = directory.join(number.to_string());
+            let file =
+                OpenOptions::new().create(true).truncate(false).write(true).open(&path).expect("a lock file");
+            if file.try_lock().is_ok() && TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok() {
+                return Self { number, _lock: file };
+            }
+        }
+        panic!("no free loopback port between {FIRST} and {LAST}");
+    }
+
+    /// The port number.
+    #[must_use]
+    pub fn number(&self) -> u16 {
+        self.number
+    }
+}
+
+/// One directory for each user, so that nobody's lock files stand in another's way.
+fn lock_directory() -> PathBuf {
+    let path = std::env::temp_dir().join(format!("zk-ensemble-ports-{}", rustix::process::getuid().as_raw()));
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).expect("a directory for the locks");
+    path
+}

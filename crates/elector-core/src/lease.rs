@@ -1,0 +1,353 @@
+//! Until when a leader may believe it: the arithmetic of deadlines.
+//!
+//! A server answers pings and reads by itself, also when it is cut off from the others; an
+//! acknowledged write shows a quorum, but not that the session was touched by it; and a
+//! re-attachment may be answered by a deposed quorum leader. So time counts from the sending of a
+//! request that *provably reached the quorum leader's session table*: its reply was received a
+//! touch lag Δ before a later transaction was sent which a quorum acknowledged.
+//!
+//! Invariant: `base` is never later than the last moment at which the quorum leader renewed the
+//! session, as long as the conditions in the project's guarantees hold.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::error::{BudgetError, Warning};
+use crate::moment::Moment;
+
+/// What a quorum leader's pings may add to the touch lag before they reach a follower.
+const PING_SLACK: Duration = Duration::from_millis(250);
+/// Probes start a little before they are due, so that a lag of exactly Δ is met.
+const PROBE_SLACK: Duration = Duration::from_millis(50);
+/// The shortest time between two probes.
+pub(crate) const PROBE_FLOOR: Duration = Duration::from_millis(200);
+/// Taken off every lease besides 1 % for unequal clock rates.
+const SAFETY: Duration = Duration::from_millis(100);
+/// A lease must outlast its probes by so much.
+const REQUIRED: Duration = Duration::from_millis(500);
+/// Twice the 99th percentile of a quorum-leader change, measured over 35 kills.
+const COMFORTABLE: Duration = Duration::from_millis(2_600);
+/// Acknowledgements remembered for each touch lag, however fast the application writes.
+const ACKS_PER_LAG: u32 = 64;
+
+/// What the operator chose around the lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Margins {
+    /// The ensemble's tickTime, if known. Without it a tick of half the session timeout is
+    /// assumed, the longest that an ensemble's defaults allow.
+    pub ensemble_tick: Option<Duration>,
+    /// How long before the end of the lease the work is told to stop: the graces together.
+    pub early: Duration,
+}
+
+/// The periods that follow from a session timeout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// T: the smallest timeout negotiated in the session's life.
+    pub timeout: Duration,
+    /// Δ: how late a follower may report that it heard from us.
+    pub touch_lag: Duration,
+    /// P: the period of the probes.
+    pub probe_every: Duration,
+    /// n: how many probes make up one touch lag.
+    pub probes: u32,
+    /// How long before the end of the lease the work is told to stop.
+    pub early: Duration,
+}
+
+/// The two ends of a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// D_term: the work is told to stop.
+    pub term: Moment,
+    /// D_safe: nobody acts for us from here on.
+    pub safe: Moment,
+}
+
+impl Timing {
+    /// The periods for session timeout `timeout`.
+    pub fn new(timeout: Duration, margins: &Margins) -> Timing {
+        let touch_lag = match margins.ensemble_tick {
+            Some(Duration::ZERO) => Duration::ZERO,
+            Some(tick) => tick / 2 + PING_SLACK,
+            None => timeout / 4 + PING_SLACK,
+        };
+        let (probes, probe_every) = if touch_lag.is_zero() {
+            (1, timeout / 10)
+        } else {
+            let eighth = (timeout / 8).as_millis().max(1);
+            let n = touch_lag.as_millis().div_ceil(eighth).clamp(1, 64) as u32;
+            (n, (touch_lag + PROBE_SLACK) / n)
+        };
+        Timing { timeout, touch_lag, probe_every: probe_every.max(PROBE_FLOOR), probes, early: margins.early }
+    }
+
+    /// When a lease that counts from `base` ends.
+    pub fn deadlines(&self, base: Moment) -> Deadlines {
+        let safe = base + self.lease();
+        // Saturating differently would put the end of a too short lease before its base.
+        Deadlines { term: Moment::max(safe - self.early, base), safe: Moment::max(safe, base) }
+    }
+
+    fn lease(&self) -> Duration {
+        (self.timeout - self.timeout / 100).saturating_sub(SAFETY)
+    }
+
+    /// D_term − base: how long the work may run on one proof.
+    pub fn usable(&self) -> Duration {
+        self.lease().saturating_sub(self.early)
+    }
+
+    fn probing(&self) -> Duration {
+        self.probe_every * (self.probes + 1)
+    }
+
+    /// What [`Timing::usable`] must reach.
+    pub fn needed(&self) -> Duration {
+        self.probing() + REQUIRED
+    }
+
+    /// What is left of the lease when the oldest base that probing allows is in force.
+    pub fn spare(&self) -> Duration {
+        self.usable().saturating_sub(self.probing())
+    }
+
+    /// Refuses a session timeout that cannot hold its probes and graces.
+    pub fn check(&self) -> Result<(), BudgetError> {
+        if self.usable() >= self.needed() { Ok(()) } else { Err(BudgetError(*self)) }
+    }
+
+    /// Whether a slow change of the quorum leader would cost the leadership.
+    pub fn warning(&self) -> Option<Warning> {
+        (self.spare() < COMFORTABLE).then_some(Warning::Tight(*self))
+    }
+}
+
+/// One candidate's lease: what its session was last proved to be worth.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    margins: Margins,
+    timing: Timing,
+    base: Option<Moment>,
+    connection: Option<Connection>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    number: u64,
+    connect_sent: Moment,
+    acks: VecDeque<Ack>,
+}
+
+/// An acknowledged request of any kind: the server we talk to has heard from us.
+#[derive(Debug, Clone, Copy)]
+struct Ack {
+    sent: Moment,
+    received: Moment,
+}
+
+impl Lease {
+    /// No session yet; `asked` is the timeout that will be asked for.
+    pub(crate) fn new(asked: Duration, margins: Margins) -> Lease {
+        Lease { margins, timing: Timing::new(asked, &margins), base: None, connection: None }
+    }
+
+    pub(crate) fn timing(&self) -> &Timing {
+        &self.timing
+    }
+
+    /// A new session: nothing that was proved before counts.
+    pub(crate) fn begin_session(&mut self, negotiated: Duration) {
+        self.timing = Timing::new(negotiated, &self.margins);
+        self.base = None;
+        self.connection = None;
+    }
+
+    /// The session is on a connection again. Returns the timeout before, if this one shortened it.
+    /// A longer one is not believed: a later quorum leader restarts the session with the first.
+    pub(crate) fn attach(&mut self, number: u64, connect_sent: Moment, negotiated: Duration) -> Option<Duration> {
+        self.connection = Some(Connection { number, connect_sent, acks: VecDeque::new() });
+        let before = self.timing.timeout;
+        if negotiated < before {
+            self.timing = Timing::new(negotiated, &self.margins);
+            return Some(before);
+        }
+        None
+    }
+
+    pub(crate) fn detach(&mut self) {
+        self.connection = None;
+    }
+
+    /// A request that was sent on `connection` at `sent` was acknowledged at `received`; `proof`
+    /// says that the acknowledgement took a quorum.
+    pub(crate) fn acknowledged(&mut self, connection: u64, sent: Moment, received: Moment, proof: bool) {
+        let lag = self.timing.touch_lag;
+        let Some(present) = self.connection.as_mut().filter(|c| c.number == connection) else { return };
+        if proof {
+            // (a) A new session or a re-attachment touches the quorum leader itself, so no Δ.
+            let mut newest = present.connect_sent;
+            // (b) The touch follows delivery, so Δ counts from the receipt of the acknowledgement.
+            for ack in present.acks.iter().filter(|ack| ack.received + lag <= sent) {
+                newest = newest.max(ack.sent);
+            }
+            // (c) What was proved before stays proved.
+            self.base = self.base.max(Some(newest));
+        }
+        present.remember(Ack { sent, received }, lag);
+    }
+
+    /// The earliest moment at which a proof, if sent then, yields a newer base.
+    pub(crate) fn newer_base_from(&self) -> Option<Moment> {
+        let connection = self.connection.as_ref()?;
+        if self.base.is_none_or(|base| base < connection.connect_sent) {
+            return Some(Moment::default());
+        }
+        let newer = connection.acks.iter().filter(|ack| self.base.is_none_or(|base| ack.sent > base));
+        newer.map(|ack| ack.received + self.timing.touch_lag).min()
+    }
+
+    /// No base, no deadline.
+    pub(crate) fn deadlines(&self) -> Option<Deadlines> {
+        self.base.map(|base| self.timing.deadlines(base))
+    }
+
+    /// The deadlines, if the work may still go on at `now`.
+    pub(crate) fn live(&self, now: Moment) -> Option<Deadlines> {
+        self.deadlines().filter(|deadlines| now < deadlines.term)
+    }
+}
+
+impl Connection {
+    /// Keeps the acknowledgements that a later proof may build on: all of the last Δ, and of the
+    /// older ones the newest.
+    fn remember(&mut self, ack: Ack, lag: Duration) {
+        while self.acks.len() >= 2 && self.acks[1].received + lag <= ack.sent && self.acks[0].sent <= self.acks[1].sent {
+            self.acks.pop_front();
+        }
+        // Forgetting one is always safe; so close to the one before it costs next to nothing.
+        let crowded = |last: &Ack| ack.received.since(last.received) < lag / ACKS_PER_LAG;
+        if self.acks.back().is_some_and(crowded) {
+            return;
+        }
+        self.acks.push_back(ack);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    fn at(n: u64) -> Moment {
+        Moment::from_origin(ms(n))
+    }
+
+    fn program(timeout: u64) -> Timing {
+        let grace = ms(2_000).min(ms(timeout) / 5);
+        Timing::new(ms(timeout), &Margins { ensemble_tick: None, early: ms(500) + grace })
+    }
+
+    #[test]
+    fn the_periods_of_the_design() {
+        let ten = program(10_000);
+        assert_eq!((ten.probes, ten.probe_every.as_millis(), ten.touch_lag), (3, 933, ms(2_750)));
+        let known_tick = Margins { ensemble_tick: Some(ms(2_000)), early: ms(2_500) };
+        assert_eq!(Timing::new(ms(10_000), &known_tick).probe_every, ms(650));
+        let direct = Timing::new(ms(5_000), &Margins { ensemble_tick: Some(ms(0)), early: ms(0) });
+        assert_eq!((direct.touch_lag, direct.probe_every), (ms(0), ms(500)));
+    }
+
+    #[test]
+    fn what_each_timeout_leaves_to_spare() {
+        let spare = |t| program(t).spare().as_millis() / 100;
+        assert_eq!([spare(10_000), spare(8_000), spare(6_000), spare(5_000)], [35, 26, 17, 12]);
+        assert!(program(10_000).warning().is_none());
+        assert!(program(6_000).warning().is_some());
+        assert!(program(5_000).check().is_ok());
+        let message = program(3_000).check().unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "a session timeout of 3s is too short: less 1 % and 100 ms, less 1.1s to stop the program, 1.77s remain; \
+             needed are 4 x 0.35s between probes + 500 ms = 1.9s"
+        );
+    }
+
+    fn attached(connect_sent: u64) -> Lease {
+        let mut lease = Lease::new(ms(10_000), Margins::default());
+        lease.begin_session(ms(10_000));
+        lease.attach(1, at(connect_sent), ms(10_000));
+        lease
+    }
+
+    fn base(lease: &Lease) -> Option<u64> {
+        lease.base.map(|b| b.since_origin().as_millis() as u64)
+    }
+
+    #[test]
+    fn a_connection_alone_moves_no_deadline() {
+        let mut lease = attached(100);
+        assert_eq!(lease.deadlines(), None);
+        lease.acknowledged(1, at(150), at(160), false);
+        assert_eq!(lease.deadlines(), None, "a read or a ping needs no quorum");
+        lease.acknowledged(1, at(200), at(210), true);
+        assert_eq!(base(&lease), Some(100), "the connect request, now that a quorum has answered");
+        assert_eq!(lease.deadlines().unwrap().safe, at(100 + 9_800));
+    }
+
+    #[test]
+    fn the_lag_counts_from_the_receipt_and_ends_at_the_sending() {
+        let mut lease = attached(0);
+        lease.acknowledged(1, at(1_000), at(3_700), false); // delivered late
+        lease.acknowledged(1, at(6_449), at(6_460), true); // 1 ms too early for it
+        assert_eq!(base(&lease), Some(0));
+        lease.acknowledged(1, at(6_450), at(6_470), true);
+        assert_eq!(base(&lease), Some(1_000));
+    }
+
+    #[test]
+    fn what_was_acknowledged_on_an_earlier_connection_is_no_ground_to_build_on() {
+        let mut lease = attached(0);
+        lease.acknowledged(1, at(10), at(20), true);
+        lease.acknowledged(1, at(5_000), at(5_010), false);
+        lease.detach();
+        lease.attach(2, at(6_000), ms(10_000));
+        assert_eq!(base(&lease), Some(0), "a re-attachment may be answered without a quorum");
+        lease.acknowledged(1, at(5_500), at(9_000), true);
+        assert_eq!(base(&lease), Some(0), "a late reply of another connection");
+        lease.acknowledged(2, at(9_000), at(9_010), true);
+        assert_eq!(base(&lease), Some(6_000));
+    }
+
+    #[test]
+    fn the_smallest_timeout_of_the_session_counts() {
+        let mut lease = attached(0);
+        lease.acknowledged(1, at(10), at(20), true);
+        assert_eq!(lease.attach(2, at(30), ms(40_000)), None);
+        assert_eq!(lease.timing().timeout, ms(10_000), "a grown timeout is not believed");
+        assert_eq!(lease.attach(3, at(40), ms(6_000)), Some(ms(10_000)));
+        assert_eq!(lease.deadlines().unwrap().safe, at(5_840));
+    }
+
+    #[test]
+    fn a_newer_base_is_due_a_lag_after_the_first_unused_receipt() {
+        let mut lease = attached(0);
+        assert_eq!(lease.newer_base_from(), Some(at(0)));
+        lease.acknowledged(1, at(10), at(20), true);
+        assert_eq!(lease.newer_base_from(), Some(at(20 + 2_750)));
+    }
+
+    #[test]
+    fn a_long_wait_with_pings_alone_stays_bounded_and_loses_nothing() {
+        let mut lease = attached(0);
+        for i in 0..10_000 {
+            lease.acknowledged(1, at(i * 100), at(i * 100 + 5), false);
+        }
+        assert!(lease.connection.as_ref().unwrap().acks.len() < 64);
+        lease.acknowledged(1, at(1_000_000), at(1_000_010), true);
+        assert_eq!(base(&lease), Some(997_200), "the newest ping received 2.75 s before");
+    }
+}

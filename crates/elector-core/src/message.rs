@@ -1,0 +1,248 @@
+//! What goes into a candidate and what comes out of it.
+
+use std::time::Duration;
+
+use crate::error::{Error, Lost, Warning};
+use crate::moment::Moment;
+use crate::token::Token;
+
+/// Names one request of a candidate; never used twice by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// Something that a candidate wants asked. Names are children of the election path; the empty
+/// name is the election path itself (layout `single`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Create whatever is missing of the path under which znodes are made.
+    EnsureParents,
+    /// create2 of an ephemeral znode with this name, sequential except in layout `single`;
+    /// answered with [`Answer::Created`].
+    Create {
+        /// The name, or its part before the sequence number.
+        name: String,
+    },
+    /// getChildren2 without a watch; answered with [`Answer::Listed`].
+    List {
+        /// A check of what is believed, which nothing waits for.
+        audit: bool,
+    },
+    /// sync on the election path.
+    Sync,
+    /// setWatches: a data watch on each name, telling also of what changed after `relative_zxid`.
+    Watch {
+        /// The znodes to be watched.
+        names: Vec<String>,
+        /// The zxid at which the names were listed.
+        relative_zxid: i64,
+    },
+    /// getData, with a data watch if asked; answered with [`Answer::Node`].
+    Read {
+        /// The znode to be read.
+        name: String,
+        /// Whether to be told of its next change.
+        watch: bool,
+    },
+    /// `multi{check(name, -1)}`: a quorum transaction that changes nothing.
+    Probe {
+        /// Our own znode.
+        name: String,
+    },
+    /// delete, whatever the version.
+    Delete {
+        /// One of our own znodes.
+        name: String,
+    },
+}
+
+impl Request {
+    /// Whether its acknowledgement shows that a quorum stands behind the answer.
+    pub(crate) fn is_transaction(&self) -> bool {
+        matches!(self, Request::Create { .. } | Request::Probe { .. } | Request::Delete { .. })
+    }
+}
+
+/// A good reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The znode was made.
+    Created {
+        /// Its name with the sequence number.
+        name: String,
+        /// Its creation zxid.
+        czxid: i64,
+        /// The session that owns it.
+        owner: i64,
+    },
+    /// The names of all children of the election path.
+    Listed(Vec<String>),
+    /// The znode is there.
+    Node {
+        /// Its creation zxid.
+        czxid: i64,
+        /// The session that owns it; 0 if it is not ephemeral.
+        owner: i64,
+    },
+    /// Nothing but the acknowledgement.
+    Done,
+}
+
+/// A reply that refuses the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// No such znode (or parent).
+    NoNode,
+    /// The znode is there already.
+    NodeExists,
+    /// The parent is ephemeral.
+    NoChildrenForEphemerals,
+    /// An access control list is in the way.
+    NoAuth,
+    /// The access control list that we asked for is not valid.
+    InvalidAcl,
+    /// Any other code of the server.
+    Code(i32),
+}
+
+/// What happened to a watched znode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It is gone.
+    Deleted,
+    /// Its data were written, or it was made: the one-shot watch is used up.
+    Touched,
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionEnd {
+    /// The servers have expired it.
+    Expired,
+    /// The servers refused our credentials. Final.
+    AuthFailed,
+    /// A server answered with another session than ours.
+    Replaced,
+    /// We closed it and were answered.
+    Closed,
+}
+
+/// Whether a leader goes on while its lease lasts when no server is connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnDisconnect {
+    /// Lead on until the deadline.
+    #[default]
+    Hold,
+    /// Stop at once.
+    Stop,
+}
+
+/// What a candidate is told. Everything from one read of the socket is told one by one, in order,
+/// and then [`Input::Drained`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// The application wants to lead.
+    Campaign,
+    /// The application's work has stopped, or it no longer wants to lead: leave nothing behind.
+    Withdraw,
+    /// A connection has a session on it.
+    Attached {
+        /// Counts connections; never the same twice.
+        connection: u64,
+        /// The session's id.
+        session: i64,
+        /// The timeout that this connection negotiated.
+        timeout: Duration,
+        /// The clock before the ConnectRequest went out.
+        connect_sent: Moment,
+    },
+    /// Credentials and watches of an earlier connection are in force again.
+    Restored {
+        /// The connection on which they are.
+        connection: u64,
+    },
+    /// The connection is gone; each request without an answer was told before this.
+    Detached {
+        /// The server hung up, as it does when somebody else uses the session.
+        closed_by_server: bool,
+    },
+    /// The session is over, with all its znodes and watches.
+    SessionEnded(SessionEnd),
+    /// A request was answered.
+    Reply {
+        /// The request.
+        id: RequestId,
+        /// The connection that carried both.
+        connection: u64,
+        /// The clock before the request went out.
+        sent: Moment,
+        /// The clock when the reply was read.
+        received: Moment,
+        /// The header's zxid.
+        zxid: i64,
+        /// The answer, or the refusal.
+        outcome: Result<Answer, Refusal>,
+    },
+    /// A request's connection ended before the answer.
+    Unanswered {
+        /// The request.
+        id: RequestId,
+        /// Whether any of it may have reached a server.
+        sent: bool,
+    },
+    /// A ping was answered.
+    Pong {
+        /// The connection.
+        connection: u64,
+        /// The clock before it went out.
+        sent: Moment,
+        /// The clock when the answer was read.
+        received: Moment,
+    },
+    /// A data watch fired.
+    Event {
+        /// The child's name, or the empty name.
+        name: String,
+        /// What happened to it.
+        change: Change,
+    },
+    /// No complete frame is left in the receive buffer: now decide.
+    Drained,
+    /// The wake-up named by [`crate::Candidate::next_wake`], or any other occasion.
+    Wake,
+}
+
+/// What a candidate wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send this request on the present connection.
+    Send(RequestId, Request),
+    /// A term begins.
+    Lead {
+        /// Its number.
+        token: Token,
+    },
+    /// The term cannot be held: stop the work, it must be gone by the deadline.
+    Stopping {
+        /// The term.
+        token: Token,
+        /// Why.
+        why: Lost,
+    },
+    /// The term is over, now. Whatever still works for it is too late.
+    Lost {
+        /// The term.
+        token: Token,
+        /// Why.
+        why: Lost,
+    },
+    /// The connection does not answer: give it up and try the next server.
+    GiveUpConnection,
+    /// Close the session, again and again until it is answered or the session is known gone.
+    CloseSession,
+    /// After [`Input::Withdraw`] or [`Output::Fail`]: nothing of ours is left in the election.
+    Left,
+    /// No retry can mend this. The candidate withdraws by itself.
+    Fail(Error),
+    /// Something that the operator should know.
+    Warn(Warning),
+}

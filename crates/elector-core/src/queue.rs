@@ -1,0 +1,707 @@
+//! The election among sequential znodes: the lowest live one leads.
+//!
+//! Every lower contender was created before us, so a list that shows our own znode shows all lower
+//! ones that still live, and that set only shrinks. Who has seen it whole need never list again: a
+//! hand-over costs the delete and its notification, nothing more.
+//!
+//! The seven steps, and where each stands:
+//!
+//! 1. *Created* ([`Queue::created`]): list.
+//! 2. *Listed* ([`Queue::listed`]): remove our own duplicates; watch our own znode and the two
+//!    nearest ahead.
+//! 3. *Gone* ([`Queue::changed`]): drop it; list again only if what remains may be incomplete.
+//! 4. *Entitled* ([`Queue::decide`]): lead at once with a live deadline, else probe until an
+//!    acknowledgement yields one.
+//! 5. *Connection lost* ([`Queue::detached`], [`Queue::restored`], [`Queue::unanswered`]): nothing
+//!    is verified until a probe on the new connection succeeds.
+//! 6. *Own znode gone, session ended* ([`Queue::gone`], [`Queue::session_ended`]): out; a new
+//!    znode is a new term.
+//! 7. *Audit* ([`Queue::pursue`], [`Queue::audited`]): rarely, look whether the list still says
+//!    what we believe.
+//!
+//! These steps were model-checked, and each clause answers a counterexample; the project's design
+//! notes tell which. Do not simplify one away.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::contender::{self, Contender};
+use crate::error::{Error, Lost, Warning};
+use crate::layout::{Family, Layout};
+use crate::message::{Answer, Change, Output, Refusal, Request, RequestId};
+use crate::moment::Moment;
+use crate::pulse::jittered;
+use crate::tenure::{Goal, Tenure, Term, refused};
+use crate::token::Token;
+
+/// So many of the nearest lower contenders are remembered.
+const AHEAD: usize = 8;
+/// So many of them are watched.
+const WATCHED: usize = 2;
+/// Audits come once in this time to twice it.
+const AUDIT_EVERY: Duration = Duration::from_secs(300);
+/// The same, once a create of this session was never answered: it may still arrive.
+const AUDIT_SOON: Duration = Duration::from_secs(5);
+
+/// One candidate's place in the queue, or its way there.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    layout: Layout,
+    place: Place,
+    /// The names, up to their numbers, of the creates sent in this session, each with a guid of its
+    /// own: whatever bears one is ours, also when it comes late.
+    stems: Vec<String>,
+    /// A create of this session was never answered.
+    ambiguous: bool,
+    /// Znodes that bear one of our guids though another session owns them.
+    disowned: BTreeSet<String>,
+    warned: Vec<Family>,
+    was_near: bool,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// No znode, no request that could make one.
+    Out,
+    /// On the way to a znode.
+    Enrolling(Step),
+    /// In the queue.
+    Enrolled(Box<Own>),
+}
+
+/// What enrolling waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    /// A create may be under way from an earlier connection: reach it before looking for it.
+    Sync,
+    /// See who is there: foreign families, and whatever is ours already.
+    Survey,
+    /// The election path is missing.
+    Parents,
+    /// The create itself.
+    Create(String),
+    /// The connection died before the create's answer.
+    Ambiguous,
+    /// This znode bears our guid; see whether the session owns it.
+    Claim(String),
+}
+
+/// Our znode and what we know of those ahead.
+#[derive(Debug)]
+struct Own {
+    name: String,
+    sequence: u32,
+    czxid: i64,
+    /// At most [`AHEAD`] lower contenders, the nearest first.
+    ahead: Vec<Contender>,
+    /// There were no lower ones besides `ahead`.
+    complete: bool,
+    /// The connection on which our znode was shown to exist, by a quorum.
+    verified: Option<u64>,
+    watch: Watch,
+    /// The znodes ahead on which a watch is set or under way.
+    watching: BTreeSet<String>,
+    /// Our own duplicates, to be deleted before anything else counts.
+    extras: BTreeSet<String>,
+    list_wanted: bool,
+    /// The zxid of the newest list.
+    listed_at: i64,
+    delete_sent: bool,
+    audit_at: Option<Moment>,
+    audit_every: Duration,
+    /// Lower contenders and all contenders, at the last look.
+    position: Option<(usize, usize)>,
+}
+
+/// The watch on our own znode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Watch {
+    Unset,
+    Asked(RequestId),
+    Set,
+    /// The connection is gone; the session sets it again on the next one.
+    Lapsed,
+}
+
+impl Queue {
+    pub(crate) fn new(layout: Layout) -> Queue {
+        Queue {
+            layout,
+            place: Place::Out,
+            stems: Vec::new(),
+            ambiguous: false,
+            disowned: BTreeSet::new(),
+            warned: Vec::new(),
+            was_near: false,
+        }
+    }
+
+    // What the frame asks.
+
+    /// Complete, and at most one ahead: the leader, and the second in line.
+    pub(crate) fn is_near(&self) -> bool {
+        matches!(&self.place, Place::Enrolled(own) if own.is_near())
+    }
+
+    /// The third in line pings at the probes' period, so that it has ground to build on when it
+    /// becomes second.
+    pub(crate) fn ping_every(&self, tenure: &Tenure) -> Option<Duration> {
+        match &self.place {
+            Place::Enrolled(own) if own.complete && own.ahead.len() <= WATCHED => {
+                Some(tenure.timing().probe_every)
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn position(&self) -> Option<(usize, usize)> {
+        match &self.place {
+            Place::Enrolled(own) => own.position,
+            _ => None,
+        }
+    }
+
+    pub(crate) fn nearest_ahead(&self) -> Option<&str> {
+        match &self.place {
+            Place::Enrolled(own) => own.ahead.first().map(|c| c.name.as_str()),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn own_name(&self) -> Option<&str> {
+        match &self.place {
+            Place::Enrolled(own) => Some(&own.name),
+            _ => None,
+        }
+    }
+
+    // Replies.
+
+    pub(crate) fn replied(
+        &mut self,
+        tenure: &mut Tenure,
+        now: Moment,
+        id: RequestId,
+        request: Request,
+        zxid: i64,
+        outcome: Result<Answer, Refusal>,
+    ) {
+        match (request, outcome) {
+            (Request::Create { .. }, Ok(Answer::Created { name, czxid, owner })) => {
+                self.created(tenure, &name, czxid, owner);
+            }
+            (Request::Create { .. }, Err(refusal)) => self.create_refused(tenure, refusal),
+            (Request::List { audit }, Ok(Answer::Listed(children))) => {
+                if audit {
+                    self.audited(tenure, now, zxid, &children);
+                } else {
+                    self.listed(tenure, now, zxid, &children);
+                }
+            }
+            (Request::List { .. }, Err(refusal)) => self.list_refused(tenure, refusal),
+            (Request::Sync, Ok(_) | Err(Refusal::NoNode)) => self.advance(&Step::Sync, Step::Survey),
+            (Request::EnsureParents, Ok(_) | Err(Refusal::NoNode)) => self.advance(&Step::Parents, Step::Survey),
+            (Request::Read { name, .. }, outcome) => self.claimed(tenure, name, outcome),
+            (Request::Watch { .. }, Ok(_)) => {
+                if let Place::Enrolled(own) = &mut self.place
+                    && own.watch == Watch::Asked(id)
+                {
+                    own.watch = Watch::Set;
+                }
+            }
+            (Request::Probe { name }, outcome) => self.probed(tenure, &name, outcome),
+            (Request::Delete { name }, outcome) => self.deleted(tenure, &name, outcome),
+            (Request::EnsureParents, Err(refusal)) => refused(tenure, "create the election path", refusal),
+            (Request::Sync, Err(refusal)) => refused(tenure, "sync the election path", refusal),
+            (Request::Watch { .. }, Err(refusal)) => refused(tenure, "watch the contenders", refusal),
+            (request, Ok(answer)) => {
+                debug_assert!(false, "{answer:?} does not answer {request:?}");
+            }
+        }
+    }
+
+    fn advance(&mut self, from: &Step, to: Step) {
+        if let Place::Enrolling(step) = &mut self.place
+            && step == from
+        {
+            *step = to;
+        }
+    }
+
+    /// Step 1: the acknowledged create2 verifies the znode, on the connection that carried it.
+    fn created(&mut self, tenure: &mut Tenure, name: &str, czxid: i64, owner: i64) {
+        if tenure.session != Some(owner) {
+            // A server that replaced our session without a word made a znode for the other one.
+            tenure.tainted = true;
+            return;
+        }
+        self.enroll(tenure, name, czxid, tenure.connection());
+    }
+
+    fn enroll(&mut self, tenure: &mut Tenure, name: &str, czxid: i64, verified: Option<u64>) {
+        tenure.term = Term::None;
+        match Contender::parse(name) {
+            Ok(Some(Contender { name, sequence })) => {
+                self.was_near = false;
+                self.place = Place::Enrolled(Box::new(Own::new(name, sequence, czxid, verified)));
+            }
+            // The znode is there; closing the session takes it away.
+            Ok(None) => {
+                tenure.tainted = true;
+                refused(tenure, "number our znode", Refusal::Code(0));
+            }
+            Err(error) => {
+                tenure.tainted = true;
+                tenure.fail(error);
+            }
+        }
+    }
+
+    fn create_refused(&mut self, tenure: &mut Tenure, refusal: Refusal) {
+        self.place = Place::Out;
+        match refusal {
+            Refusal::NoNode => self.place = Place::Enrolling(Step::Parents),
+            Refusal::NoChildrenForEphemerals => tenure.fail(Error::PathIsEphemeral),
+            other => refused(tenure, "create a znode under the election path", other),
+        }
+    }
+
+    fn list_refused(&mut self, tenure: &mut Tenure, refusal: Refusal) {
+        match (&mut self.place, refusal) {
+            // The parent is gone, and our znode with it.
+            (Place::Enrolled(_), Refusal::NoNode) => self.gone(tenure),
+            (Place::Enrolling(step), Refusal::NoNode) => *step = Step::Parents,
+            (_, Refusal::NoNode) => {}
+            (_, other) => refused(tenure, "list the contenders", other),
+        }
+    }
+
+    /// Step 2, and the survey before enrolling.
+    fn listed(&mut self, tenure: &mut Tenure, now: Moment, zxid: i64, children: &[String]) {
+        let contenders = match contender::queue(children) {
+            Ok(contenders) => contenders,
+            Err(error) => return self.unusable(tenure, error),
+        };
+        match &self.place {
+            Place::Enrolling(Step::Survey) => self.surveyed(tenure, &contenders),
+            Place::Enrolled(own) if !own.delete_sent => {
+                self.warn_of_foreigners(tenure, &contenders);
+                self.place_in(tenure, now, zxid, &contenders);
+            }
+            _ => {}
+        }
+    }
+
+    fn surveyed(&mut self, tenure: &mut Tenure, contenders: &[Contender]) {
+        if let Some(ours) = contenders.iter().find(|c| self.is_ours(&c.name)) {
+            self.place = Place::Enrolling(Step::Claim(ours.name.clone()));
+            return;
+        }
+        let found = contender::foreign(contenders, self.layout);
+        if let Some((_, example)) = found.first() {
+            let fits = contender::layout_of(contenders);
+            let families = found.iter().map(|(family, _)| *family).collect();
+            self.place = Place::Out;
+            tenure.fail(Error::Foreign { families, example: example.clone(), fits });
+            return;
+        }
+        self.place = Place::Enrolling(Step::Create(self.layout.stem(&tenure.entropy.guid())));
+    }
+
+    fn warn_of_foreigners(&mut self, tenure: &mut Tenure, contenders: &[Contender]) {
+        for (family, example) in contender::foreign(contenders, self.layout) {
+            if !self.warned.contains(&family) {
+                self.warned.push(family);
+                tenure.emit(Output::Warn(Warning::ForeignAppeared { family, example }));
+            }
+        }
+    }
+
+    fn place_in(&mut self, tenure: &mut Tenure, now: Moment, zxid: i64, contenders: &[Contender]) {
+        let ours: BTreeSet<String> =
+            contenders.iter().filter(|c| self.is_ours(&c.name)).map(|c| c.name.clone()).collect();
+        let Place::Enrolled(own) = &mut self.place else { return };
+        if !ours.contains(&own.name) {
+            return self.gone(tenure);
+        }
+        if let Some(twin) = contenders.iter().find(|c| c.sequence == own.sequence && c.name != own.name) {
+            let name = twin.name.clone();
+            return self.unusable(tenure, Error::Tie { name });
+        }
+        // More than one of ours: keep the lowest that this session owns, delete the others first.
+        let lowest = contenders.iter().find(|c| ours.contains(&c.name)).filter(|c| c.sequence < own.sequence);
+        if let (Some(lower), Term::None) = (lowest, tenure.term) {
+            self.place = Place::Enrolling(Step::Claim(lower.name.clone()));
+            return;
+        }
+        own.extras = ours.into_iter().filter(|name| *name != own.name).collect();
+        own.see(zxid, contenders);
+        own.audit_every = if self.ambiguous { AUDIT_SOON } else { AUDIT_EVERY };
+        own.audit_at = Some(now + jittered(own.audit_every, tenure.entropy.draw()));
+    }
+
+    /// A znode that bears our guid was read: ours if the session owns it.
+    fn claimed(&mut self, tenure: &mut Tenure, name: String, outcome: Result<Answer, Refusal>) {
+        let Place::Enrolling(Step::Claim(claiming)) = &self.place else { return };
+        if *claiming != name {
+            return;
+        }
+        match outcome {
+            // Found by looking, so not verified: a probe must show that it is still there.
+            Ok(Answer::Node { czxid, owner }) if tenure.session == Some(owner) => {
+                self.enroll(tenure, &name, czxid, None);
+            }
+            Ok(_) => {
+                self.disowned.insert(name);
+                self.place = Place::Enrolling(Step::Survey);
+            }
+            Err(Refusal::NoNode) => self.place = Place::Enrolling(Step::Survey),
+            Err(refusal) => refused(tenure, "read our own znode", refusal),
+        }
+    }
+
+    /// A probe was answered: what it says of our znode holds on the connection that carried it.
+    fn probed(&mut self, tenure: &mut Tenure, name: &str, outcome: Result<Answer, Refusal>) {
+        let Place::Enrolled(own) = &mut self.place else { return };
+        if own.name != name {
+            return;
+        }
+        match outcome {
+            Ok(_) => own.verified = tenure.connection(),
+            Err(Refusal::NoNode) => self.gone(tenure),
+            Err(refusal) => refused(tenure, "check our own znode", refusal),
+        }
+    }
+
+    fn deleted(&mut self, tenure: &mut Tenure, name: &str, outcome: Result<Answer, Refusal>) {
+        let gone = matches!(outcome, Ok(_) | Err(Refusal::NoNode));
+        let Place::Enrolled(own) = &mut self.place else { return };
+        if !gone {
+            // What we may not delete, the end of the session deletes, once no work of ours is on.
+            tenure.tainted = true;
+            own.extras.remove(name);
+        } else if own.name == name {
+            self.gone(tenure);
+        } else {
+            own.extras.remove(name);
+        }
+    }
+
+    /// Step 7. A leader believes only a list that was asked for after an acknowledged probe on the
+    /// same connection, which `pursue` saw to; on it, a lower contender ends the term at once.
+    fn audited(&mut self, tenure: &mut Tenure, now: Moment, zxid: i64, children: &[String]) {
+        self.listed(tenure, now, zxid, children);
+        if let Place::Enrolled(own) = &self.place
+            && !own.ahead.is_empty()
+        {
+            tenure.lose(Lost::Overtaken);
+        }
+    }
+
+    // Events.
+
+    /// Step 3, in any order, early or twice.
+    pub(crate) fn changed(&mut self, tenure: &mut Tenure, name: &str, change: Change) {
+        let Place::Enrolled(own) = &mut self.place else { return };
+        own.watching.remove(name);
+        match change {
+            Change::Deleted if own.name == name => self.gone(tenure),
+            Change::Deleted => own.drop_gone(name),
+            Change::Touched if own.name == name => own.watch = Watch::Unset,
+            Change::Touched => {}
+        }
+    }
+
+    /// Step 6: out. The next znode is a new one, with a new term.
+    fn gone(&mut self, tenure: &mut Tenure) {
+        self.place = Place::Out;
+        if !self.ambiguous {
+            self.stems.clear(); // every create was answered: nothing of ours can come any more
+        }
+        tenure.lose(Lost::Deposed);
+    }
+
+    /// Step 6, by the session's end: nothing sent in it can arrive any more.
+    pub(crate) fn session_ended(&mut self) {
+        self.place = Place::Out;
+        self.stems.clear();
+        self.disowned.clear();
+        self.ambiguous = false;
+    }
+
+    /// The queue cannot be read as an order.
+    fn unusable(&mut self, tenure: &mut Tenure, error: Error) {
+        if matches!(self.place, Place::Enrolling(_)) {
+            self.place = Place::Out;
+        }
+        tenure.fail(error);
+    }
+
+    // Step 5: the connection.
+
+    /// A request's connection ended before its answer. Reads, deletes and probes are asked again by
+    /// `pursue`; a create may have happened.
+    pub(crate) fn unanswered(&mut self, request: Request, sent: bool) {
+        match (&mut self.place, request) {
+            (Place::Enrolling(step), Request::Create { .. }) => {
+                self.ambiguous |= sent;
+                *step = if sent { Step::Ambiguous } else { Step::Survey };
+            }
+            (Place::Enrolled(own), Request::Watch { names, .. }) if !sent => {
+                // The session never registered them, so it will not set them again.
+                own.watching.retain(|name| !names.contains(name));
+                if names.contains(&own.name) {
+                    own.watch = Watch::Unset;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn detached(&mut self) {
+        if let Place::Enrolled(own) = &mut self.place {
+            own.verified = None;
+            if own.watch != Watch::Unset {
+                own.watch = Watch::Lapsed;
+            }
+        }
+    }
+
+    /// Watches are set again, and what had happened to the znodes meanwhile was told before this.
+    pub(crate) fn restored(&mut self) {
+        match &mut self.place {
+            Place::Enrolled(own) if own.watch == Watch::Lapsed => own.watch = Watch::Set,
+            Place::Enrolling(step) if *step == Step::Ambiguous => *step = Step::Sync,
+            _ => {}
+        }
+    }
+
+    // Step 4: leading.
+
+    /// Entitled with a live deadline: lead, with no read and no write. Entitled without one:
+    /// `pursue` probes until an acknowledgement yields one. An acknowledgement by itself makes no
+    /// leader, since it may arrive after the session's end.
+    pub(crate) fn decide(&mut self, tenure: &mut Tenure, now: Moment) {
+        let Place::Enrolled(own) = &self.place else { return };
+        let entitled = own.ahead.is_empty()
+            && own.complete
+            && own.watch == Watch::Set
+            && own.verified.is_some()
+            && own.verified == tenure.connection()
+            && own.extras.is_empty()
+            && !own.delete_sent
+            && tenure.term == Term::None
+            && tenure.goal == Goal::Contend;
+        if !entitled || tenure.lease.live(now).is_none() {
+            return;
+        }
+        match Token::from_czxid(own.czxid) {
+            Some(token) => {
+                tenure.lead(token);
+                tenure.pulse.hurry();
+            }
+            None => refused(tenure, "number our term", Refusal::Code(0)),
+        }
+    }
+
+    // What the present state lacks.
+
+    pub(crate) fn pursue(&mut self, tenure: &mut Tenure, now: Moment) {
+        if tenure.goal == Goal::Leave {
+            return self.leave(tenure);
+        }
+        if tenure.tainted && tenure.term == Term::None {
+            return tenure.close_session();
+        }
+        let Some(connection) = tenure.connection() else { return };
+        if matches!(self.place, Place::Out) && tenure.goal == Goal::Contend {
+            self.place = Place::Enrolling(if self.ambiguous { Step::Sync } else { Step::Survey });
+        }
+        match &mut self.place {
+            Place::Out => {}
+            Place::Enrolling(step) if tenure.goal == Goal::Contend => {
+                let step = step.clone();
+                self.ask_for(tenure, &step);
+            }
+            Place::Enrolling(_) => {}
+            Place::Enrolled(own) => {
+                let near = own.is_near();
+                if near && !self.was_near {
+                    tenure.pulse.hurry();
+                }
+                self.was_near = near;
+                own.pursue(tenure, connection, now);
+            }
+        }
+    }
+
+    fn ask_for(&mut self, tenure: &mut Tenure, step: &Step) {
+        let request = match step {
+            Step::Sync => Request::Sync,
+            Step::Survey => Request::List { audit: false },
+            Step::Parents => Request::EnsureParents,
+            Step::Create(stem) => Request::Create { name: stem.clone() },
+            Step::Claim(name) => Request::Read { name: name.clone(), watch: false },
+            Step::Ambiguous => return,
+        };
+        if tenure.under_way(|other| std::mem::discriminant(other) == std::mem::discriminant(&request)) {
+            return;
+        }
+        if let Step::Create(stem) = step {
+            self.stems.push(stem.clone()); // before it goes out
+        }
+        tenure.ask(request);
+    }
+
+    /// Leaves nothing behind: the znode's delete is answered, or the session is closed.
+    fn leave(&mut self, tenure: &mut Tenure) {
+        let creating = tenure.under_way(|request| matches!(request, Request::Create { .. }));
+        if creating {
+            return; // its answer, or the lack of one, decides
+        }
+        if self.ambiguous || tenure.tainted {
+            tenure.close_session();
+            return;
+        }
+        match &mut self.place {
+            Place::Enrolled(own) => {
+                let deleting = tenure.under_way(|request| matches!(request, Request::Delete { .. }));
+                if tenure.connection().is_some() && !deleting {
+                    own.delete_sent = true;
+                    tenure.ask(Request::Delete { name: own.name.clone() });
+                }
+            }
+            Place::Out | Place::Enrolling(_) => {
+                self.place = Place::Out;
+                tenure.left();
+            }
+        }
+    }
+
+    /// When `pursue` has something to do by time alone.
+    pub(crate) fn next_wake(&self, tenure: &Tenure, now: Moment) -> Option<Moment> {
+        let Place::Enrolled(own) = &self.place else { return None };
+        tenure.connection()?;
+        if !own.may_act(tenure) {
+            return None;
+        }
+        let probe = if own.is_near() { tenure.pulse.due(&tenure.lease, now) } else { None };
+        [probe, own.audit_at.filter(|_| own.verified.is_some())].into_iter().flatten().min()
+    }
+
+    fn is_ours(&self, name: &str) -> bool {
+        !self.disowned.contains(name) && self.stems.iter().any(|stem| name.starts_with(stem))
+    }
+}
+
+impl Own {
+    fn new(name: String, sequence: u32, czxid: i64, verified: Option<u64>) -> Own {
+        Own {
+            name,
+            sequence,
+            czxid,
+            ahead: Vec::new(),
+            complete: false,
+            verified,
+            watch: Watch::Unset,
+            watching: BTreeSet::new(),
+            extras: BTreeSet::new(),
+            list_wanted: true,
+            listed_at: 0,
+            delete_sent: false,
+            audit_at: None,
+            audit_every: AUDIT_EVERY,
+            position: None,
+        }
+    }
+
+    fn is_near(&self) -> bool {
+        self.complete && self.ahead.len() <= 1
+    }
+
+    /// Believes a list that shows our znode.
+    fn see(&mut self, zxid: i64, contenders: &[Contender]) {
+        let lower = || {
+            contenders.iter().rev().filter(|c| c.sequence < self.sequence && !self.extras.contains(&c.name))
+        };
+        let count = lower().count();
+        let ahead = lower().take(AHEAD).cloned().collect();
+        self.ahead = ahead;
+        self.complete = count <= AHEAD;
+        self.position = Some((count, contenders.len() - self.extras.len()));
+        self.list_wanted = false;
+        self.listed_at = zxid;
+        let Own { watching, ahead, .. } = self;
+        watching.retain(|name| ahead.iter().any(|c| c.name == *name));
+    }
+
+    fn drop_gone(&mut self, name: &str) {
+        let before = self.ahead.len();
+        self.ahead.retain(|c| c.name != name);
+        if self.ahead.len() == before {
+            return;
+        }
+        if let Some((ahead, all)) = &mut self.position {
+            *ahead = ahead.saturating_sub(1);
+            *all = all.saturating_sub(1);
+        }
+        if self.ahead.len() < WATCHED && !self.complete {
+            self.list_wanted = true;
+        }
+    }
+
+    /// Contending or leading; otherwise we keep still until we are told to leave.
+    fn may_act(&self, tenure: &Tenure) -> bool {
+        tenure.goal == Goal::Contend && matches!(tenure.term, Term::None | Term::Leading(_)) && !self.delete_sent
+    }
+
+    fn pursue(&mut self, tenure: &mut Tenure, connection: u64, now: Moment) {
+        if !self.may_act(tenure) {
+            return;
+        }
+        for name in &self.extras {
+            if !tenure.under_way(|request| matches!(request, Request::Delete { name: other } if other == name)) {
+                tenure.ask(Request::Delete { name: name.clone() });
+            }
+        }
+        if self.list_wanted {
+            if !tenure.under_way(|request| matches!(request, Request::List { audit: false })) {
+                tenure.ask(Request::List { audit: false });
+            }
+            return;
+        }
+        self.watch(tenure);
+        if self.is_near() {
+            tenure.probe_if_due(&self.name, now);
+        }
+        self.audit(tenure, connection, now);
+    }
+
+    /// Watches our own znode and the two nearest ahead, in one frame that also tells of those that
+    /// went since the list.
+    fn watch(&mut self, tenure: &mut Tenure) {
+        let nearest = self.ahead.iter().take(WATCHED).map(|c| &c.name);
+        let mut names: Vec<String> = nearest.filter(|name| !self.watching.contains(*name)).cloned().collect();
+        self.watching.extend(names.iter().cloned());
+        let own = self.watch == Watch::Unset;
+        if own {
+            names.push(self.name.clone());
+        }
+        if !names.is_empty() {
+            let id = tenure.ask(Request::Watch { names, relative_zxid: self.listed_at });
+            if own {
+                self.watch = Watch::Asked(id);
+            }
+        }
+    }
+
+    fn audit(&mut self, tenure: &mut Tenure, connection: u64, now: Moment) {
+        let due = self.audit_at.is_some_and(|at| at <= now) && self.verified == Some(connection);
+        if due && !tenure.under_way(|request| matches!(request, Request::List { .. })) {
+            // Not asked again if its answer is lost: the next one will do.
+            self.audit_at = Some(now + jittered(self.audit_every, tenure.entropy.draw()));
+            tenure.ask(Request::List { audit: true });
+        }
+    }
+}
+

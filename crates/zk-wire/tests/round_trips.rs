@@ -13,7 +13,7 @@ use zk_wire::{
 
 /// The only frame in a buffer.
 fn only_frame(mut buf: BytesMut) -> Bytes {
-    let frame = frame::take_frame(&mut buf, LENGTH_LIMIT).unwrap().expect("a whole frame");
+    let frame = frame::take_frame(&mut buf, LENGTH_LIMIT).expect("a good length").expect("a whole frame");
     assert!(buf.is_empty(), "nothing behind the frame");
     frame
 }

@@ -39,7 +39,9 @@ pub enum Error {
         name: String,
     },
     /// Two contenders carry one sequence number; nobody can say who was first.
-    #[error("two contenders carry the same sequence number: {name:?} and our own; remove the one made by hand")]
+    #[error(
+        "two contenders carry the same sequence number: {name:?} and our own; remove the one made by hand"
+    )]
     Tie {
         /// The other contender.
         name: String,
@@ -48,10 +50,14 @@ pub enum Error {
     #[error(transparent)]
     Budget(#[from] BudgetError),
     /// The path is an ephemeral znode, as one-znode elections make it.
-    #[error("the election path is itself an ephemeral znode: a one-znode election, which only layout single excludes")]
+    #[error(
+        "the election path is itself an ephemeral znode: a one-znode election, which only layout single excludes"
+    )]
     PathIsEphemeral,
     /// Layout `single` found a znode that no session owns.
-    #[error("the election path is a persistent znode, which layout single cannot use; name a path below it, or another layout")]
+    #[error(
+        "the election path is a persistent znode, which layout single cannot use; name a path below it, or another layout"
+    )]
     PathIsPersistent,
     /// The server refused with a code that the election has no answer to.
     #[error("the server refused to {action} (code {code})")]
@@ -198,6 +204,8 @@ pub enum Warning {
         example: String,
     },
     /// The connection was taken over again and again.
-    #[error("somebody else uses our session: its connection was taken over three times within the session timeout")]
+    #[error(
+        "somebody else uses our session: its connection was taken over three times within the session timeout"
+    )]
     SessionShared,
 }

@@ -76,7 +76,8 @@ impl Timing {
             (1, timeout / 10)
         } else {
             let eighth = (timeout / 8).as_millis().max(1);
-            let n = touch_lag.as_millis().div_ceil(eighth).clamp(1, 64) as u32;
+            // The slack counts in n too, so that the period never passes an eighth of the timeout.
+            let n = (touch_lag + PROBE_SLACK).as_millis().div_ceil(eighth).clamp(1, 64) as u32;
             (n, (touch_lag + PROBE_SLACK) / n)
         };
         Timing { timeout, touch_lag, probe_every: probe_every.max(PROBE_FLOOR), probes, early: margins.early }
@@ -165,7 +166,12 @@ impl Lease {
 
     /// The session is on a connection again. Returns the timeout before, if this one shortened it.
     /// A longer one is not believed: a later quorum leader restarts the session with the first.
-    pub(crate) fn attach(&mut self, number: u64, connect_sent: Moment, negotiated: Duration) -> Option<Duration> {
+    pub(crate) fn attach(
+        &mut self,
+        number: u64,
+        connect_sent: Moment,
+        negotiated: Duration,
+    ) -> Option<Duration> {
         self.connection = Some(Connection { number, connect_sent, acks: VecDeque::new() });
         let before = self.timing.timeout;
         if negotiated < before {
@@ -222,7 +228,10 @@ impl Connection {
     /// Keeps the acknowledgements that a later proof may build on: all of the last Δ, and of the
     /// older ones the newest.
     fn remember(&mut self, ack: Ack, lag: Duration) {
-        while self.acks.len() >= 2 && self.acks[1].received + lag <= ack.sent && self.acks[0].sent <= self.acks[1].sent {
+        while self.acks.len() >= 2
+            && self.acks[1].received + lag <= ack.sent
+            && self.acks[0].sent <= self.acks[1].sent
+        {
             self.acks.pop_front();
         }
         // Forgetting one is always safe; so close to the one before it costs next to nothing.

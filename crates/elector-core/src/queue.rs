@@ -200,7 +200,9 @@ impl Queue {
             }
             (Request::List { .. }, Err(refusal)) => self.list_refused(tenure, refusal),
             (Request::Sync, Ok(_) | Err(Refusal::NoNode)) => self.advance(&Step::Sync, Step::Survey),
-            (Request::EnsureParents, Ok(_) | Err(Refusal::NoNode)) => self.advance(&Step::Parents, Step::Survey),
+            (Request::EnsureParents, Ok(_) | Err(Refusal::NoNode)) => {
+                self.advance(&Step::Parents, Step::Survey)
+            }
             (Request::Read { name, .. }, outcome) => self.claimed(tenure, name, outcome),
             (Request::Watch { .. }, Ok(_)) => {
                 if let Place::Enrolled(own) = &mut self.place
@@ -652,7 +654,9 @@ impl Own {
 
     /// Contending or leading; otherwise we keep still until we are told to leave.
     fn may_act(&self, tenure: &Tenure) -> bool {
-        tenure.goal == Goal::Contend && matches!(tenure.term, Term::None | Term::Leading(_)) && !self.delete_sent
+        tenure.goal == Goal::Contend
+            && matches!(tenure.term, Term::None | Term::Leading(_))
+            && !self.delete_sent
     }
 
     fn pursue(&mut self, tenure: &mut Tenure, connection: u64, now: Moment) {
@@ -660,7 +664,9 @@ impl Own {
             return;
         }
         for name in &self.extras {
-            if !tenure.under_way(|request| matches!(request, Request::Delete { name: other } if other == name)) {
+            if !tenure
+                .under_way(|request| matches!(request, Request::Delete { name: other } if other == name))
+            {
                 tenure.ask(Request::Delete { name: name.clone() });
             }
         }
@@ -704,4 +710,3 @@ impl Own {
         }
     }
 }
-

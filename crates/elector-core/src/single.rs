@@ -112,7 +112,9 @@ impl Single {
                     self.place = Place::Creating(now);
                 }
             }
-            (Request::EnsureParents, Err(refusal)) => refused(tenure, "create the election's parents", refusal),
+            (Request::EnsureParents, Err(refusal)) => {
+                refused(tenure, "create the election's parents", refusal)
+            }
             (Request::Probe { .. }, outcome) => self.probed(tenure, now, outcome),
             (Request::Sync, Err(refusal)) if refusal != Refusal::NoNode => {
                 refused(tenure, "sync the election path", refusal);

@@ -99,7 +99,12 @@ pub(crate) struct Tenure {
 }
 
 impl Tenure {
-    pub(crate) fn new(asked: Duration, margins: Margins, on_disconnect: OnDisconnect, entropy: Entropy) -> Tenure {
+    pub(crate) fn new(
+        asked: Duration,
+        margins: Margins,
+        on_disconnect: OnDisconnect,
+        entropy: Entropy,
+    ) -> Tenure {
         Tenure {
             goal: Goal::Rest,
             term: Term::None,

@@ -1,0 +1,72 @@
+//! Where times come from.
+//!
+//! Purpose: every time in this crate is a [`Duration`] since a fixed origin, read from a [`Clock`] that
+//! the caller passes in. Invariant: nothing here reads `Instant` or the wall clock; tokio's timers only
+//! wake the session, which then asks its clock what time it is. Tests pass a clock that follows paused
+//! tokio time.
+
+use std::time::Duration;
+
+/// A clock that never goes back.
+pub trait Clock: Clone + Send + Sync + 'static {
+    /// The time since a fixed origin, the same for all clones of this clock.
+    fn now(&self) -> Duration;
+}
+
+/// CLOCK_BOOTTIME: it goes on during suspend, and no one can set it.
+///
+/// `Instant` stops while the machine sleeps, and a lease judged by it would outlive the session.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BootClock;
+
+impl Clock for BootClock {
+    fn now(&self) -> Duration {
+        let t = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        // Time since boot is never negative, and the nanoseconds are below 10^9.
+        Duration::new(t.tv_sec.unsigned_abs(), u32::try_from(t.tv_nsec).unwrap_or(0))
+    }
+}
+
+/// Returns when `clock` shows `deadline` or later.
+///
+/// Timers may run on a clock that stops in suspend, so each wake-up asks the clock again.
+pub(crate) async fn sleep_until<K: Clock>(clock: &K, deadline: Duration) {
+    while let Some(left) = deadline.checked_sub(clock.now()).filter(|left| !left.is_zero()) {
+        tokio::time::sleep(left).await;
+    }
+}
+
+/// `work` came to no end before its time.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TimedOut;
+
+/// Runs `work` until `deadline`, looking at the clock before `work` after each wake-up.
+///
+/// A result that became ready while the machine slept past the deadline is thus not taken.
+pub(crate) async fn before<K: Clock, F: Future>(
+    clock: &K,
+    deadline: Duration,
+    work: F,
+) -> Result<F::Output, TimedOut> {
+    let mut timer = std::pin::pin!(sleep_until(clock, deadline));
+    let mut work = std::pin::pin!(work);
+    std::future::poll_fn(|cx| {
+        if clock.now() >= deadline || timer.as_mut().poll(cx).is_ready() {
+            return std::task::Poll::Ready(Err(TimedOut));
+        }
+        work.as_mut().poll(cx).map(Ok)
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_boot_clock_goes_forward() {
+        let first = BootClock.now();
+        assert!(first > Duration::ZERO);
+        assert!(BootClock.now() >= first);
+    }
+}

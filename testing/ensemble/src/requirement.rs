@@ -25,7 +25,8 @@ pub fn require() -> bool {
     available(&["java", "setpriv"], &[ZOOKEEPER_JAR, LOGGER_JAR])
 }
 
-fn available(programs: &[&str], files: &[&str]) -> bool {
+/// Whether all these are here; if not, says or panics as [`require`].
+pub(crate) fn available(programs: &[&str], files: &[&str]) -> bool {
     let no_program = programs.iter().filter(|name| !on_path(name)).map(|name| format!("no program {name}"));
     let no_file = files.iter().filter(|path| !Path::new(path).exists()).map(|path| format!("no file {path}"));
     let missing: Vec<String> = no_program.chain(no_file).collect();

@@ -1,0 +1,114 @@
+//! Foreign contenders: real programs of other families that stand in one election with ours.
+//!
+//! Their sources are in this crate's folder `peers`. Each is compiled once, into the build's own directory, whichever test
+//! comes first; a changed source is compiled again. They end with the value that holds them.
+
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::lines::LineProcess;
+use crate::requirement::{available, require};
+use crate::server::{LOGGER_JAR, ZOOKEEPER_JAR};
+use crate::spawn::bound_command;
+
+const CURATOR_SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/curator/LatchPeer.java");
+const GO_SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/go/main.go");
+/// Where Debian's `-dev` packages put the sources of Go libraries.
+const GO_PATH: &str = "/usr/share/gocode";
+const GO_LIBRARY: &str = "/usr/share/gocode/src/github.com/samuel/go-zookeeper/zk/conn.go";
+/// Curator with what it needs, from Debian's packages.
+const CURATOR_JARS: [&str; 6] = [
+    "/usr/share/java/curator-recipes.jar",
+    "/usr/share/java/curator-framework.jar",
+    "/usr/share/java/curator-client.jar",
+    "/usr/share/java/guava.jar",
+    ZOOKEEPER_JAR,
+    LOGGER_JAR,
+];
+
+/// Whether the foreign contenders can be compiled and started here, servers included; as [`require`] otherwise.
+///
+/// # Panics
+/// As [`require`].
+#[must_use]
+pub fn require_peers() -> bool {
+    let files: Vec<&str> = CURATOR_JARS.into_iter().chain([GO_LIBRARY]).collect();
+    require() && available(&["javac", "go"], &files)
+}
+
+/// Starts a contender of Curator's LeaderLatch in the election at `path`.
+///
+/// It prints `LEADING id`, `LOST id` and `NODE name`, and obeys `close`, `start` and `quit`; then it prints
+/// `CLOSED id` or `BYE id`.
+///
+/// # Panics
+/// When it cannot be compiled or started.
+#[must_use]
+pub fn start_curator_latch(connect: &str, path: &str, id: &str, session_timeout: Duration) -> LineProcess {
+    let jars = CURATOR_JARS.join(":");
+    let classes = compiled(CURATOR_SOURCE, |out| {
+        let mut javac = Command::new("javac");
+        javac.args(["-cp", &jars, "-d"]).arg(out).arg(CURATOR_SOURCE);
+        javac
+    });
+    let mut command = bound_command("java");
+    command
+        .args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"])
+        .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+        .args(["-cp", &format!("{}:{jars}", classes.display()), "LatchPeer", connect, path, id])
+        .arg(session_timeout.as_millis().to_string());
+    LineProcess::start(command).expect("the Curator peer can be started")
+}
+
+/// Starts a plain go-zookeeper contender for the znode `root` + `master` (such as `/test04` + `/master`), with a
+/// session timeout of 5 s.
+///
+/// It prints `LEADING id` and `WAITING id`, never that it lost, and obeys `quit`; then it prints `BYE id`.
+///
+/// # Panics
+/// When it cannot be compiled or started.
+#[must_use]
+pub fn start_go_master(connect: &str, root: &str, master: &str, id: &str) -> LineProcess {
+    let directory = compiled(GO_SOURCE, |out| {
+        let mut go = Command::new("go");
+        go.args(["build", "-o"]).arg(out.join("peer")).arg(GO_SOURCE);
+        // Debian's libraries are laid out for a build without modules, which needs no network.
+        go.env("GO111MODULE", "off")
+            .env("GOPATH", GO_PATH)
+            .env("GOFLAGS", "")
+            .env("GOCACHE", out.join("cache"));
+        go
+    });
+    let mut command = bound_command(directory.join("peer"));
+    command.args([connect, root, master, id]);
+    LineProcess::start(command).expect("the Go peer can be started")
+}
+
+/// The directory with what `compiler` makes of `source`, made now unless it is there.
+fn compiled(source: &str, compiler: impl Fn(&Path) -> Command) -> PathBuf {
+    let mut hash = DefaultHasher::new();
+    fs::read(source).expect("the peer's source").hash(&mut hash);
+    let out = build_directory().join(format!("{:016x}", hash.finish()));
+    fs::create_dir_all(&out).expect("a directory in the build's own");
+    // Tests are several processes: the first compiles, the others wait.
+    let lock = File::create(out.join("lock")).expect("a lock file");
+    lock.lock().expect("a lock");
+    let done = out.join("done");
+    if !done.exists() {
+        let result = compiler(&out).stdin(Stdio::null()).output().expect("the compiler can be started");
+        assert!(result.status.success(), "{source}:\n{}", String::from_utf8_lossy(&result.stderr));
+        fs::write(done, "").expect("a mark that it is compiled");
+    }
+    out
+}
+
+/// `peers` in cargo's target directory, which carries a mark; without one (a test copied elsewhere), in the
+/// directory for temporary files.
+fn build_directory() -> PathBuf {
+    let executable = std::env::current_exe().unwrap_or_default();
+    let target = executable.ancestors().find(|directory| directory.join("CACHEDIR.TAG").exists());
+    target.map_or_else(std::env::temp_dir, Path::to_path_buf).join("peers")
+}

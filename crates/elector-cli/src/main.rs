@@ -1,2 +1,37 @@
-//! The command `elector`.
-fn main() {}
+//! The command `elector`: run a program only while it leads, and show who leads.
+//!
+//! `args` turns words and variables into options, `run` and `status` do what they say, `program` owns the process
+//! tree, `exit` has every exit status.
+
+mod args;
+mod exit;
+mod log;
+mod notify;
+mod program;
+mod signals;
+mod text;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    if program::is_trampoline(words.first()) {
+        return program::enter_trampoline(words.into_iter().skip(1));
+    }
+    let environment = args::Environment::new(std::env::vars_os());
+    match args::parse(&words, &environment) {
+        Ok(args::Request::Print(text)) => {
+            // A reader that closed early, such as `head`, has what it wanted.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::from(exit::OK)
+        }
+        Ok(args::Request::Run(_options)) => ExitCode::from(exit::FAILURE),
+        Ok(args::Request::Status(_options)) => ExitCode::from(exit::FAILURE),
+        Err(message) => {
+            log::complain(&message);
+            ExitCode::from(exit::USAGE)
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What clap knows: names, and which of them take a value. Values are judged in `options`, where it is also known
+//! whether they came from a flag or a variable.
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use std::ffi::OsString;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "elector",
+    version,
+    disable_help_flag = true,
+    disable_help_subcommand = true,
+    arg_required_else_help = false
+)]
+pub(super) struct Cli {
+    #[arg(short = 'h', long = "help", action = ArgAction::Help, global = true)]
+    help: Option<bool>,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    Run(Box<RunArgs>),
+    Status(StatusArgs),
+}
+
+/// What every command takes.
+#[derive(Debug, Args, Default)]
+pub(super) struct CommonArgs {
+    #[arg(short = 'z', long)]
+    pub(super) zookeeper: Option<OsString>,
+    /// `--local` alone is an empty value.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(super) local: Option<OsString>,
+    #[arg(long, allow_hyphen_values = true)]
+    pub(super) connect_timeout: Option<OsString>,
+    #[arg(long)]
+    pub(super) auth_file: Option<OsString>,
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+    #[arg(long)]
+    pub(super) color: Option<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) common: CommonArgs,
+    #[arg(long, allow_hyphen_values = true)]
+    pub(super) id: Option<OsString>,
+    #[arg(long, allow_hyphen_values = true)]
+    pub(super) wait: Option<OsString>,
+    #[arg(short, long)]
+    pub(super) nonblock: bool,
+    #[arg(short = 'E', long, allow_hyphen_values = true)]
+    pub(super) conflict_exit_code: Option<OsString>,
+    #[arg(long, allow_hyphen_values = true)]
+    pub(super) at_least: Option<OsString>,
+    #[arg(long)]
+    pub(super) once: bool,
+    #[arg(long)]
+    pub(super) on_exit: Option<OsString>,
+    #[arg(long)]
+    pub(super) stop_signal: Option<OsString>,
+    #[arg(long, allow_hyphen_values = true)]
+    pub(super) stop_grace: Option<OsString>,
+    #[arg(long)]
+    pub(super) on_disconnect: Option<OsString>,
+    #[arg(long, allow_hyphen_values = true)]
+    pub(super) session_timeout: Option<OsString>,
+    #[arg(long)]
+    pub(super) log_format: Option<OsString>,
+    #[arg(long)]
+    pub(super) layout: Option<OsString>,
+    #[arg(long)]
+    pub(super) acl: Option<OsString>,
+    #[arg(long, allow_hyphen_values = true)]
+    pub(super) ensemble_tick: Option<OsString>,
+    #[arg(long, allow_hyphen_values = true)]
+    pub(super) loss_grace: Option<OsString>,
+    #[arg(long, allow_hyphen_values = true)]
+    pub(super) takeover_delay: Option<OsString>,
+    #[arg(long)]
+    pub(super) containment: Option<OsString>,
+    pub(super) election: Option<OsString>,
+    #[arg(last = true)]
+    pub(super) program: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    pub(super) common: CommonArgs,
+    #[arg(long)]
+    pub(super) json: bool,
+    pub(super) election: Option<OsString>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{help, options};
+    use super::*;
+    use clap::CommandFactory;
+
+    fn long_names(command: &str) -> Vec<String> {
+        let cli = Cli::command();
+        let sub = cli.find_subcommand(command).expect("a known command");
+        let names = sub.get_arguments().filter_map(|arg| arg.get_long());
+        names.filter(|name| *name != "help").map(str::to_string).collect()
+    }
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_is_in_the_help_and_has_a_variable() {
+        let run = format!("{}{}", help::RUN, help::RUN_MORE);
+        for name in long_names("run") {
+            assert!(run.contains(&format!("--{name}")), "run: --{name}");
+            assert!(options::NAMES.contains(&name.as_str()), "run: --{name}");
+        }
+        for name in long_names("status") {
+            assert!(help::STATUS.contains(&format!("--{name}")), "status: --{name}");
+        }
+    }
+
+    #[test]
+    fn every_option_of_the_help_is_in_the_grammar() {
+        for (text, command) in [(help::RUN, "run"), (help::RUN_MORE, "run"), (help::STATUS, "status")] {
+            let names = long_names(command);
+            let at_line_start = text.lines().filter_map(|line| {
+                let line = line.strip_prefix("  ")?.trim_start();
+                let line = line.split_once(", --").map_or(line, |(short, _)| &line[short.len() + 2..]);
+                line.strip_prefix("--")?.split([' ', '[', '=']).next()
+            });
+            for name in at_line_start {
+                assert!(names.iter().any(|known| known == name), "{command}: --{name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The help texts. Their names, order and defaults are part of the interface.
+
+/// `elector --help`.
+pub(crate) const TOP: &str = "\
+elector: at most one of many copies of a program leads, on Apache ZooKeeper
+
+Usage: elector COMMAND [OPTIONS]
+
+  run        Run a program only while it leads; stop it when it does not
+  status     Show who leads, who waits, and how fresh the answer is
+
+Where elections are held (say exactly one; there is no default):
+  -z, --zookeeper LIST  the ensemble: zk1:2181,zk2:2181,zk3:2181[/chroot]
+      --local[=DIR]     only you, only this machine (not in this version)
+
+Use it: elector run -z zk1,zk2,zk3 /billing -- ./billing-worker
+";
+
+/// `elector run -h`.
+pub(crate) const RUN: &str = "\
+Usage: elector run [OPTIONS] ELECTION -- PROGRAM [ARG...]
+Waits its turn, runs PROGRAM while it leads, and stops all of it before anybody else can lead. No shell.
+PROGRAM's end ends the run, and the next contender starts its own: for a service. A job that must run once
+among several machines needs -n and --at-least.
+
+  -z, --zookeeper LIST      the ensemble: zk1:2181,zk2:2181,zk3:2181[/chroot]
+      --local[=DIR]         only you, only this machine (not in this version)
+      --id ID               name shown to others  [HOSTNAME:PID]
+      --wait DURATION       give up when not leading by then  [no limit]
+  -n, --nonblock            --wait 0s: only if it can lead now
+  -E, --conflict-exit-code CODE
+                            exit status when --wait or -n gave up  [124]
+      --at-least DURATION   hold the place so long from the start, even after PROGRAM ended, so that a late
+                            machine does not run the job again  [0s]
+      --once                after a loss exit with 75 instead of contending again
+      --on-exit resign|restart
+                            when PROGRAM ends by itself  [resign]
+      --stop-signal SIGNAL  first signal to PROGRAM  [TERM]
+      --stop-grace DURATION then KILL: on a planned stop, leading all the while  [10s]
+      --on-disconnect hold|stop
+                            keep PROGRAM while the lease lasts, or stop at once  [hold]
+      --session-timeout DURATION
+                            how long the others wait when this machine dies  [10s]
+      --connect-timeout DURATION
+                            give up connecting at start  [no limit]
+      --auth-file FILE      lines of scheme:credential, mode 0600
+  -q, --quiet               only warnings and errors
+  -v, --verbose             more of what happens
+      --log-format text|json
+                            [text]
+      --color auto|always|never
+                            [auto]
+";
+
+/// What `elector run --help` shows after [`RUN`].
+pub(crate) const RUN_MORE: &str = "
+More:
+      --layout latch|lock|kazoo|single
+                            whom it stands beside in one election: latch is Curator's LeaderLatch, single the
+                            path itself as one znode; lock and kazoo are not in this version  [latch]
+      --acl LIST            rights on what it creates: creator, open, or scheme:id:rights separated by commas,
+                            such as world:anyone:r,auth::cdrwa  [creator with --auth-file, else open]
+      --ensemble-tick DURATION
+                            the servers' tickTime, where it is known: a longer lease from the same timeout
+                            [taken for half the session timeout]
+      --loss-grace DURATION from the stop signal to KILL when leadership is lost; must fit the lease
+                            [min(2s, timeout/5)]
+      --takeover-delay DURATION
+                            wait so long between leading and starting PROGRAM  [0s]
+      --containment auto|require-cgroup
+                            how PROGRAM's processes are held together; this version has the process group and
+                            adopts what leaves it, so require-cgroup is refused  [auto]
+
+Durations need a unit: 500ms, 10s, 2m. Each long option is also read from the environment, --stop-grace from
+ELECTOR_STOP_GRACE; a flag wins. PROGRAM gets ELECTOR_ELECTION, ELECTOR_ID and ELECTOR_TOKEN, the fencing token of
+this term: send it with each write, and let the storage refuse a lower one.
+
+Signals: TERM and INT stop PROGRAM and hand over, a second one kills it now. HUP, QUIT, USR1, USR2 and WINCH go to
+PROGRAM; while waiting, HUP and QUIT leave the queue.
+
+Exit status: PROGRAM's own; 0 after TERM; 130 after INT; 128+n when signal n ended PROGRAM; 137 when it had to be
+killed on a planned stop; 2 usage, refused credentials, no permission, foreign layout; 75 lost under --once;
+124 not leading in time; 125 elector failed or could not connect in time; 126 and 127 PROGRAM cannot be executed or
+was not found.
+";
+
+/// `elector status --help` and `-h`.
+pub(crate) const STATUS: &str = "\
+Usage: elector status [OPTIONS] ELECTION
+Shows who leads, who waits, and how fresh the answer is.
+
+  -z, --zookeeper LIST      the ensemble: zk1:2181,zk2:2181,zk3:2181[/chroot]
+      --local[=DIR]         only you, only this machine (not in this version)
+      --json                one JSON object instead of text
+      --connect-timeout DURATION
+                            give up then, and answer unknown  [3s]
+      --auth-file FILE      lines of scheme:credential, mode 0600
+  -q, --quiet               no warnings
+  -v, --verbose             more of what happens
+      --color auto|always|never
+                            [auto]
+
+Exit status: 0 somebody leads; 3 nobody leads; 4 not known: not reachable in time; 2 usage, refused credentials, no
+permission.
+";

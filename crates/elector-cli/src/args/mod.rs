@@ -1,0 +1,159 @@
+//! The command line: from words and variables to options that are known to be good, or one line about what is not.
+//!
+//! Nothing here connects, starts or prints anything. `main` is the only caller.
+
+mod duration;
+mod env;
+mod grammar;
+mod help;
+mod nearest;
+mod options;
+mod secrets;
+#[cfg(test)]
+mod tests;
+mod values;
+
+pub(crate) use env::Environment;
+pub(crate) use options::{Common, Layout, OnExit, RunOptions, StatusOptions};
+
+use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use std::ffi::OsString;
+
+/// The commands of this version, as they stand in the help.
+const COMMANDS: [&str; 2] = ["run", "status"];
+/// Commands that are described but not here yet.
+const LATER: [&str; 6] = ["observe", "why", "demo", "serve", "check", "completions"];
+
+/// What was asked for.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Run(Box<RunOptions>),
+    Status(Box<StatusOptions>),
+    /// A text for standard output, and nothing else to do.
+    Print(String),
+}
+
+/// Reads a command line; `words` begins with the program's own name. The error is what to say after `elector: `.
+pub(crate) fn parse(words: &[OsString], env: &Environment) -> Result<Request, String> {
+    if words.len() < 2 {
+        return Err(format!("no command given; there are {} (elector --help)", COMMANDS.join(" and ")));
+    }
+    if let Some(refusal) = secret_on_the_command_line(words) {
+        return Err(refusal);
+    }
+    match grammar::Cli::try_parse_from(words) {
+        Ok(cli) => match &cli.command {
+            grammar::Command::Run(args) => {
+                options::run(args, env, &options::own_name()).map(|options| Request::Run(Box::new(options)))
+            }
+            grammar::Command::Status(args) => {
+                options::status(args, env).map(|options| Request::Status(Box::new(options)))
+            }
+        },
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp => Ok(Request::Print(help_for(words))),
+            ErrorKind::DisplayVersion => {
+                Ok(Request::Print(format!("elector {}\n", env!("CARGO_PKG_VERSION"))))
+            }
+            _ => Err(explain(&error, words)),
+        },
+    }
+}
+
+/// The words before `--`, which are ours.
+fn own_words(words: &[OsString]) -> impl Iterator<Item = &OsString> {
+    words.iter().skip(1).take_while(|word| *word != "--")
+}
+
+fn command(words: &[OsString]) -> Option<&str> {
+    own_words(words).filter_map(|word| word.to_str()).find(|word| COMMANDS.contains(word))
+}
+
+fn help_for(words: &[OsString]) -> String {
+    let long = own_words(words).any(|word| word == "--help");
+    match command(words) {
+        Some("run") if long => format!("{}{}", help::RUN, help::RUN_MORE),
+        Some("run") => format!("{}More: --help\n", help::RUN),
+        Some(_) => help::STATUS.into(),
+        None => help::TOP.into(),
+    }
+}
+
+/// Everybody on the machine can read the arguments of a process, so a password in them is refused before anything
+/// else, and not repeated.
+fn secret_on_the_command_line(words: &[OsString]) -> Option<String> {
+    let names = ["--auth", "--password", "--passwd", "--credential", "--credentials", "--digest", "--user"];
+    let word = own_words(words).filter_map(|word| word.to_str()).find(|word| {
+        let name = word.split('=').next().unwrap_or_default();
+        names.contains(&name)
+    })?;
+    let name = word.split('=').next().unwrap_or_default();
+    Some(format!(
+        "{name}: a password on the command line can be read by everybody on this machine: use --auth-file"
+    ))
+}
+
+/// One line for what clap found.
+fn explain(error: &clap::Error, words: &[OsString]) -> String {
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(crate::text::escape(text)),
+        Some(ContextValue::Strings(texts)) => texts.first().map(|text| crate::text::escape(text)),
+        _ => None,
+    };
+    let whose = command(words).map_or_else(String::new, |name| format!(" {name}"));
+    let see = format!("(elector{whose} --help)");
+    let argument = context(ContextKind::InvalidArg).unwrap_or_default();
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            unknown_command(&context(ContextKind::InvalidSubcommand).unwrap_or_default())
+        }
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            format!("no command given; there are {} (elector --help)", COMMANDS.join(" and "))
+        }
+        ErrorKind::UnknownArgument if !argument.starts_with('-') => match command(words) {
+            Some("run") => {
+                format!("unexpected {argument}: no program given after --; the program goes there")
+            }
+            _ => format!("unexpected {argument} {see}"),
+        },
+        ErrorKind::UnknownArgument => {
+            let known = options::NAMES.map(|name| format!("--{name}"));
+            let typed = argument.split('=').next().unwrap_or_default();
+            match nearest::nearest(typed, known.iter().map(String::as_str)) {
+                Some(meant) if typed.starts_with("--") => {
+                    format!("unknown option {typed}; did you mean {meant}? {see}")
+                }
+                _ => format!("unknown option {typed} {see}"),
+            }
+        }
+        ErrorKind::ArgumentConflict => format!("{} was given more than once {see}", bare(&argument)),
+        ErrorKind::TooManyValues => format!("{} takes no value {see}", bare(&argument)),
+        ErrorKind::InvalidValue | ErrorKind::NoEquals | ErrorKind::TooFewValues => {
+            format!("{} needs a value {see}", bare(&argument))
+        }
+        _ => {
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_string();
+            format!("{} {see}", crate::text::escape(&first))
+        }
+    }
+}
+
+/// `--wait <WAIT>` is `--wait` to whoever typed it.
+fn bare(argument: &str) -> &str {
+    argument.split([' ', '[']).next().unwrap_or(argument).trim_end_matches('=')
+}
+
+fn unknown_command(name: &str) -> String {
+    if LATER.contains(&name) {
+        return format!(
+            "{name} is not in this version; there are {} (elector --help)",
+            COMMANDS.join(" and ")
+        );
+    }
+    match nearest::nearest(name, COMMANDS) {
+        Some(meant) => format!("unknown command {name}; did you mean {meant}? (elector --help)"),
+        None => format!("unknown command {name}; there are {} (elector --help)", COMMANDS.join(" and ")),
+    }
+}

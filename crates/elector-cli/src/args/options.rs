@@ -1,0 +1,386 @@
+//! What the commands work with: every option judged, from its flag or else from its variable.
+//!
+//! Invariant: a value of these types is usable as it stands, so that nothing about the command line can fail
+//! later. Each refusal is one line: what, where, how to mend.
+
+use super::env::{Environment, variable};
+use super::grammar::{CommonArgs, RunArgs, StatusArgs};
+use super::secrets::{self, Credential};
+use super::values::{self, Given};
+use crate::log::{Color, Format, LogOptions};
+use crate::program;
+use crate::text;
+use rustix::process::Signal;
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+/// Every long option of `run` that a variable can set. The order is that of the help.
+pub(super) const NAMES: [&str; 26] = [
+    "zookeeper",
+    "local",
+    "id",
+    "wait",
+    "nonblock",
+    "conflict-exit-code",
+    "at-least",
+    "once",
+    "on-exit",
+    "stop-signal",
+    "stop-grace",
+    "on-disconnect",
+    "session-timeout",
+    "connect-timeout",
+    "auth-file",
+    "quiet",
+    "verbose",
+    "log-format",
+    "color",
+    "layout",
+    "acl",
+    "ensemble-tick",
+    "loss-grace",
+    "takeover-delay",
+    "containment",
+    // Read by status only, but no typing error in the environment of both.
+    "json",
+];
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+const MONTH: Duration = Duration::from_secs(30 * 86400);
+/// How long a program or its group may be asked to end.
+const MAX_GRACE: Duration = Duration::from_secs(86400);
+/// `status` answers "unknown" after this long.
+const STATUS_LIMIT: Duration = Duration::from_secs(3);
+
+/// Said where no place was given.
+const WHERE: &str = "\
+where is this election held? Neither --zookeeper nor --local was given.
+  among machines:       --zookeeper zk1:2181,zk2:2181,zk3:2181   (or ELECTOR_ZOOKEEPER)
+  on this machine only: --local                                  (or ELECTOR_LOCAL=1)";
+
+/// What to do when the program ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnExit {
+    Resign,
+    Restart,
+}
+
+/// Which znodes to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    Latch,
+    Single,
+}
+
+/// What every command needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Common {
+    pub(crate) servers: String,
+    pub(crate) election: String,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) credentials: Vec<Credential>,
+    pub(crate) log: LogOptions,
+    /// What to say once, after the first line: doubtful, but no reason to stop.
+    pub(crate) warnings: Vec<String>,
+    /// What to say to those who want details.
+    pub(crate) details: Vec<String>,
+}
+
+/// All of `elector run`.
+#[derive(Debug, Clone)]
+pub(crate) struct RunOptions {
+    pub(crate) common: Common,
+    pub(crate) program: Vec<OsString>,
+    pub(crate) id: String,
+    pub(crate) wait: Option<Duration>,
+    pub(crate) give_up_code: u8,
+    pub(crate) at_least: Duration,
+    pub(crate) once: bool,
+    pub(crate) on_exit: OnExit,
+    pub(crate) stop_signal: Signal,
+    pub(crate) stop_grace: Duration,
+    pub(crate) stop_on_disconnect: bool,
+    pub(crate) session_timeout: Duration,
+    pub(crate) layout: Layout,
+    pub(crate) acl: Option<String>,
+    pub(crate) ensemble_tick: Option<Duration>,
+    pub(crate) loss_grace: Duration,
+    pub(crate) takeover_delay: Duration,
+}
+
+/// All of `elector status`.
+#[derive(Debug, Clone)]
+pub(crate) struct StatusOptions {
+    pub(crate) common: Common,
+    pub(crate) limit: Duration,
+    pub(crate) json: bool,
+}
+
+/// One command's flags over the environment.
+struct Sources<'a> {
+    env: &'a Environment,
+    details: Vec<String>,
+}
+
+impl<'a> Sources<'a> {
+    /// The flag's value, else the variable's.
+    fn pick(&mut self, option: &str, flag: Option<&'a OsString>) -> Option<Given<'a>> {
+        let set = self.env.get(option);
+        match (flag, set) {
+            (Some(flag), set) => {
+                if set.is_some_and(|set| set != flag) {
+                    self.details.push(format!("--{option} is a flag and wins over {}", variable(option)));
+                }
+                Some(Given { value: flag, from: format!("--{option}") })
+            }
+            (None, Some(value)) => Some(Given { value, from: variable(option) }),
+            (None, None) => None,
+        }
+    }
+
+    fn duration(
+        &mut self,
+        option: &str,
+        flag: Option<&'a OsString>,
+        range: (Duration, Duration),
+    ) -> Result<Option<Duration>, String> {
+        self.pick(option, flag).map(|given| given.duration(range.0, range.1)).transpose()
+    }
+
+    fn choice<'n>(
+        &mut self,
+        option: &str,
+        flag: Option<&'a OsString>,
+        names: &[&'n str],
+    ) -> Result<&'n str, String> {
+        self.pick(option, flag).map_or(Ok(names[0]), |given| given.choice(names))
+    }
+
+    fn switch(&mut self, option: &str, flag: bool) -> Result<bool, String> {
+        if flag {
+            return Ok(true);
+        }
+        self.pick(option, None).map_or(Ok(false), |given| given.switch())
+    }
+
+    /// The servers, or why there are none.
+    fn servers(&mut self, common: &'a CommonArgs) -> Result<String, String> {
+        if common.zookeeper.is_some() && common.local.is_some() {
+            return Err(
+                "--zookeeper and --local were both given: an election is held in one place, say which".into(),
+            );
+        }
+        // A flag of one overrides the other's variable.
+        let local = if common.zookeeper.is_some() { None } else { self.pick("local", common.local.as_ref()) };
+        let zookeeper =
+            if common.local.is_some() { None } else { self.pick("zookeeper", common.zookeeper.as_ref()) };
+        match (zookeeper, local) {
+            (Some(_), Some(_)) => {
+                Err("ELECTOR_ZOOKEEPER and ELECTOR_LOCAL are both set: an election is held in one \
+                                       place, say which with a flag"
+                    .into())
+            }
+            (None, Some(local)) => Err(format!(
+                "{}: local elections are not in this version; use --zookeeper zk1:2181,zk2:2181,zk3:2181",
+                local.from
+            )),
+            (Some(zookeeper), None) => servers(&zookeeper),
+            (None, None) => Err(WHERE.into()),
+        }
+    }
+
+    fn common(
+        &mut self,
+        args: &'a CommonArgs,
+        election: Option<&OsString>,
+        format: Format,
+    ) -> Result<Common, String> {
+        let servers = self.servers(args)?;
+        let election = election.ok_or("no election given: it is an absolute path, such as /billing")?;
+        let election = election.to_str().ok_or("the election's path is not valid UTF-8")?;
+        values::election(election).map_err(|rule| format!("election {}: {rule}", shown(election)))?;
+        let connect_timeout =
+            self.duration("connect-timeout", args.connect_timeout.as_ref(), (100 * MS, 24 * HOUR))?;
+        let credentials = match self.pick("auth-file", args.auth_file.as_ref()) {
+            Some(given) => credentials(&given)?,
+            None => Vec::new(),
+        };
+        let quiet = self.switch("quiet", args.quiet)?;
+        let verbose = self.switch("verbose", args.verbose)?;
+        let color = match self.choice("color", args.color.as_ref(), &["auto", "always", "never"])? {
+            "always" => Color::Always,
+            "never" => Color::Never,
+            _ => Color::Auto,
+        };
+        let mut warnings = self.env.unknown(&NAMES);
+        if credentials.iter().any(|credential| credential.scheme == "digest") && !all_loopback(&servers) {
+            warnings.push(
+                "the digest password goes over the network in clear text: anybody on the way can read it"
+                    .into(),
+            );
+        }
+        let log = LogOptions { quiet, verbose, format, color };
+        let election = election.to_string();
+        Ok(Common { servers, election, connect_timeout, credentials, log, warnings, details: Vec::new() })
+    }
+}
+
+/// Judges `elector run`.
+pub(super) fn run(args: &RunArgs, env: &Environment, own_name: &str) -> Result<RunOptions, String> {
+    let mut sources = Sources { env, details: Vec::new() };
+    let s = &mut sources;
+    let format = match s.choice("log-format", args.log_format.as_ref(), &["text", "json"])? {
+        "json" => Format::Json,
+        _ => Format::Text,
+    };
+    let common = s.common(&args.common, args.election.as_ref(), format)?;
+    if args.program.is_empty() {
+        return Err(format!(
+            "no program given after --; write it like: elector run -z LIST {} -- ./worker",
+            shown(&common.election)
+        ));
+    }
+    let id = match s.pick("id", args.id.as_ref()) {
+        Some(given) => {
+            let id = given.text()?;
+            values::id(id).map_err(|rule| given.refuse(id, &rule))?;
+            id.to_string()
+        }
+        None => own_name.to_string(),
+    };
+    let session_timeout = s
+        .duration("session-timeout", args.session_timeout.as_ref(), (100 * MS, HOUR))?
+        .unwrap_or(10 * SECOND);
+    let loss_grace = s
+        .duration("loss-grace", args.loss_grace.as_ref(), (Duration::ZERO, HOUR))?
+        .unwrap_or((2 * SECOND).min(session_timeout / 5));
+    let stop_signal =
+        s.pick("stop-signal", args.stop_signal.as_ref()).map_or(Ok(Signal::TERM), stop_signal)?;
+    let mut options = RunOptions {
+        program: args.program.clone(),
+        id,
+        wait: wait(s, args)?,
+        give_up_code: s
+            .pick("conflict-exit-code", args.conflict_exit_code.as_ref())
+            .map_or(Ok(crate::exit::GAVE_UP), |given| given.exit_code())?,
+        at_least: s
+            .duration("at-least", args.at_least.as_ref(), (Duration::ZERO, MONTH))?
+            .unwrap_or_default(),
+        once: s.switch("once", args.once)?,
+        on_exit: match s.choice("on-exit", args.on_exit.as_ref(), &["resign", "restart"])? {
+            "restart" => OnExit::Restart,
+            _ => OnExit::Resign,
+        },
+        stop_signal,
+        stop_grace: s
+            .duration("stop-grace", args.stop_grace.as_ref(), (Duration::ZERO, MAX_GRACE))?
+            .unwrap_or(10 * SECOND),
+        stop_on_disconnect: s.choice("on-disconnect", args.on_disconnect.as_ref(), &["hold", "stop"])?
+            == "stop",
+        session_timeout,
+        layout: layout(s, args)?,
+        acl: s.pick("acl", args.acl.as_ref()).map(|given| given.text().map(str::to_string)).transpose()?,
+        ensemble_tick: s.duration("ensemble-tick", args.ensemble_tick.as_ref(), (Duration::ZERO, HOUR))?,
+        loss_grace,
+        takeover_delay: s
+            .duration("takeover-delay", args.takeover_delay.as_ref(), (Duration::ZERO, 24 * HOUR))?
+            .unwrap_or_default(),
+        common,
+    };
+    if s.choice("containment", args.containment.as_ref(), &["auto", "require-cgroup"])? != "auto" {
+        return Err(
+            "--containment require-cgroup: control groups are not in this version; it has the process group \
+                    and adopts what leaves it (auto)"
+                .into(),
+        );
+    }
+    options.common.details = sources.details;
+    Ok(options)
+}
+
+/// Judges `elector status`.
+pub(super) fn status(args: &StatusArgs, env: &Environment) -> Result<StatusOptions, String> {
+    let mut sources = Sources { env, details: Vec::new() };
+    let mut common = sources.common(&args.common, args.election.as_ref(), Format::Text)?;
+    common.details = sources.details;
+    let limit = common.connect_timeout.unwrap_or(STATUS_LIMIT);
+    Ok(StatusOptions { common, limit, json: args.json })
+}
+
+fn wait<'a>(s: &mut Sources<'a>, args: &'a RunArgs) -> Result<Option<Duration>, String> {
+    if args.nonblock && args.wait.is_some() {
+        return Err("--nonblock and --wait were both given: -n is --wait 0s, say one".into());
+    }
+    // A flag of one overrides the other's variable.
+    if args.wait.is_none() && s.switch("nonblock", args.nonblock)? {
+        return Ok(Some(Duration::ZERO));
+    }
+    s.duration("wait", args.wait.as_ref(), (Duration::ZERO, MONTH))
+}
+
+fn layout<'a>(s: &mut Sources<'a>, args: &'a RunArgs) -> Result<Layout, String> {
+    match s.choice("layout", args.layout.as_ref(), &["latch", "lock", "kazoo", "single"])? {
+        "latch" => Ok(Layout::Latch),
+        "single" => Ok(Layout::Single),
+        name => Err(format!("--layout {name}: not in this version; it has latch and single")),
+    }
+}
+
+fn stop_signal(given: Given<'_>) -> Result<Signal, String> {
+    let name = given.text()?;
+    program::parse_signal(name).ok_or_else(|| {
+        given.refuse(name, "no signal that stops a program; take TERM, INT, QUIT, HUP, USR1, USR2 or KILL")
+    })
+}
+
+fn servers(given: &Given<'_>) -> Result<String, String> {
+    let list = given.text()?;
+    if list.trim().is_empty() {
+        return Err(given.refuse(list, "no server given; write it like zk1:2181,zk2:2181,zk3:2181"));
+    }
+    if list.contains('@') {
+        // Not shown: what stands before the sign may be a password.
+        return Err(format!("{}: no user or password belongs here: use --auth-file", given.from));
+    }
+    Ok(list.to_string())
+}
+
+fn credentials(given: &Given<'_>) -> Result<Vec<Credential>, String> {
+    let path = Path::new(given.value);
+    let text = given.value.to_string_lossy();
+    let looks_secret = ["digest:", "ip:", "world:", "auth:", "sasl:", "x509:"];
+    if looks_secret.iter().any(|scheme| text.starts_with(scheme)) && !path.exists() {
+        return Err(format!(
+            "{}: it takes a file, not a credential: the command line and the environment can be read by others",
+            given.from
+        ));
+    }
+    secrets::read(path).map_err(|rule| format!("{}: {rule}", given.from))
+}
+
+/// Whether every server is this very machine, by the way it is written.
+fn all_loopback(servers: &str) -> bool {
+    let hosts = servers.split('/').next().unwrap_or_default();
+    hosts.split(',').all(|entry| {
+        let entry = entry.trim();
+        entry.starts_with("127.")
+            || entry.starts_with("[::1]")
+            || entry.split(':').next() == Some("localhost")
+    })
+}
+
+fn shown(text: &str) -> String {
+    if text.is_empty() { "\"\"".into() } else { text::escape(text) }
+}
+
+/// `HOSTNAME:PID`, the id where none is given.
+pub(super) fn own_name() -> String {
+    let name = rustix::system::uname();
+    let host: String =
+        name.nodename().to_string_lossy().chars().filter(|character| !character.is_control()).collect();
+    let host = if host.is_empty() { "localhost" } else { &host };
+    format!("{host}:{}", std::process::id())
+}

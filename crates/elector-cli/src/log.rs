@@ -1,0 +1,320 @@
+//! What the command says while it works, on standard error: text for people, or one JSON object a line.
+//!
+//! Invariant: saying something never waits. Lines go through a bounded queue to a thread of their own, so that a
+//! reader that stopped reading delays neither the election nor a kill; what does not fit is counted and told of
+//! later. Text that came from other contenders must be escaped by whoever puts it into a message.
+
+use serde_json::{Map, Value};
+use std::io::{IsTerminal, Write};
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+/// Lines that wait for a slow reader.
+const MAX_LINES: usize = 1024;
+/// How long the end of the process waits for a slow reader.
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);
+
+/// `--log-format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+/// `--color`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// What the options say about the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LogOptions {
+    pub(crate) quiet: bool,
+    pub(crate) verbose: bool,
+    pub(crate) format: Format,
+    pub(crate) color: Color,
+}
+
+/// How much a line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// Only with `-v`.
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// What a line is about; part of the JSON interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum About {
+    Connecting,
+    Connected,
+    Waiting,
+    Leading,
+    Suspended,
+    Resumed,
+    Stopping,
+    Lost,
+    Resigned,
+    Exited,
+    Error,
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        }
+    }
+}
+
+impl About {
+    fn name(self) -> &'static str {
+        match self {
+            About::Connecting => "connecting",
+            About::Connected => "connected",
+            About::Waiting => "waiting",
+            About::Leading => "leading",
+            About::Suspended => "suspended",
+            About::Resumed => "resumed",
+            About::Stopping => "stopping",
+            About::Lost => "lost",
+            About::Resigned => "resigned",
+            About::Exited => "exited",
+            About::Error => "error",
+        }
+    }
+
+    /// Whether a line of text names the election in front: what is about the connection or the process does not.
+    fn names_election(self) -> bool {
+        !matches!(self, About::Connecting | About::Connected | About::Exited | About::Error)
+    }
+}
+
+/// One thing to say.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) level: Level,
+    pub(crate) about: About,
+    /// The term that it is about, if any.
+    pub(crate) token: Option<String>,
+    pub(crate) message: String,
+}
+
+/// How lines look; pure, so that it can be tested.
+#[derive(Debug, Clone)]
+struct Style {
+    format: Format,
+    /// A time stamp in front: neither a terminal nor the journal brings its own sense of time.
+    stamp: bool,
+    color: bool,
+    election: String,
+    id: String,
+}
+
+impl Style {
+    fn line(&self, entry: &Entry, at: &str) -> String {
+        match self.format {
+            Format::Json => self.json(entry, at),
+            Format::Text => self.text(entry, at),
+        }
+    }
+
+    fn json(&self, entry: &Entry, at: &str) -> String {
+        let mut object = Map::new();
+        let mut put = |name: &str, value: &str| object.insert(name.into(), Value::String(value.into()));
+        put("at", at);
+        put("level", entry.level.name());
+        put("event", entry.about.name());
+        put("election", &self.election);
+        put("id", &self.id);
+        if let Some(token) = &entry.token {
+            put("token", token);
+        }
+        put("message", &entry.message);
+        format!("{}\n", Value::Object(object))
+    }
+
+    fn text(&self, entry: &Entry, at: &str) -> String {
+        let stamp = if self.stamp { format!("{at} ") } else { String::new() };
+        let election =
+            if entry.about.names_election() { format!("{}: ", self.election) } else { String::new() };
+        let (word, color) = match entry.level {
+            Level::Error => ("", "31"),
+            Level::Warn => ("warning: ", "33"),
+            Level::Info | Level::Debug => ("", ""),
+        };
+        // A message of several lines, such as an arithmetic, stays one entry with its lines set in.
+        let message = entry.message.trim_end().replace('\n', "\n  ");
+        let said = format!("elector: {election}{word}{message}");
+        match self.color && !color.is_empty() {
+            true => format!("{stamp}\u{1b}[{color}m{said}\u{1b}[0m\n"),
+            false => format!("{stamp}{said}\n"),
+        }
+    }
+}
+
+/// The log of one run.
+#[derive(Debug)]
+pub(crate) struct Log {
+    lines: Option<SyncSender<String>>,
+    finished: Receiver<()>,
+    lost: Arc<AtomicU64>,
+    style: Style,
+    least: Level,
+}
+
+impl Log {
+    /// Starts the writing thread.
+    pub(crate) fn new(options: LogOptions, election: &str, id: &str) -> std::io::Result<Log> {
+        let terminal = std::io::stderr().is_terminal();
+        let style = Style {
+            format: options.format,
+            stamp: !terminal && !is_journal(),
+            color: colored(options.color, terminal),
+            election: election.to_string(),
+            id: id.to_string(),
+        };
+        let least = match options {
+            LogOptions { quiet: true, .. } => Level::Warn,
+            LogOptions { verbose: true, .. } => Level::Debug,
+            _ => Level::Info,
+        };
+        let (lines, queue) = sync_channel(MAX_LINES);
+        let (done, finished) = sync_channel(1);
+        let lost = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&lost);
+        std::thread::Builder::new().name("log".into()).spawn(move || {
+            write_out(&queue, &counter);
+            let _ = done.send(());
+        })?;
+        Ok(Log { lines: Some(lines), finished, lost, style, least })
+    }
+
+    /// Says it, if the options want it said.
+    pub(crate) fn say(&self, entry: &Entry) {
+        if (entry.level as u8) < self.least as u8 {
+            return;
+        }
+        let line = self.style.line(entry, &now());
+        if let Some(lines) = &self.lines
+            && lines.try_send(line).is_err()
+        {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.lines = None;
+        let _ = self.finished.recv_timeout(FLUSH_LIMIT);
+    }
+}
+
+/// The present moment as it stands in logs and answers: UTC, to the millisecond.
+pub(crate) fn now() -> String {
+    format!("{:.3}", jiff::Timestamp::now())
+}
+
+fn write_out(queue: &Receiver<String>, lost: &AtomicU64) {
+    let mut stderr = std::io::stderr();
+    for line in queue {
+        // A reader that went away is no reason to stop working.
+        let _ = stderr.write_all(line.as_bytes());
+        let missing = lost.swap(0, Ordering::Relaxed);
+        if missing > 0 {
+            let _ = writeln!(stderr, "elector: {missing} lines were left out: nobody read them in time");
+        }
+    }
+}
+
+fn colored(color: Color, terminal: bool) -> bool {
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    }
+}
+
+/// Whether standard error goes to systemd's journal, which stamps each line itself.
+fn is_journal() -> bool {
+    let Some(named) = std::env::var_os("JOURNAL_STREAM") else { return false };
+    let Ok(own) = std::fs::metadata("/proc/self/fd/2") else { return false };
+    named.to_str() == Some(&format!("{}:{}", own.dev(), own.ino()))
+}
+
+/// Says something before or without a log: a usage error or an answer's failure.
+pub(crate) fn complain(message: &str) {
+    let _ = writeln!(std::io::stderr(), "elector: {message}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn style(format: Format) -> Style {
+        Style { format, stamp: false, color: false, election: "/billing".into(), id: "web2:4711".into() }
+    }
+
+    fn entry(level: Level, about: About, message: &str) -> Entry {
+        Entry { level, about, token: Some("4294967388".into()), message: message.into() }
+    }
+
+    const AT: &str = "2026-11-22T09:14:02.113Z";
+
+    #[test]
+    fn text_names_the_election_where_it_is_about_it() {
+        let style = style(Format::Text);
+        assert_eq!(
+            style.line(&entry(Level::Info, About::Waiting, "waiting"), AT),
+            "elector: /billing: waiting\n"
+        );
+        assert_eq!(
+            style.line(&entry(Level::Info, About::Connecting, "connecting to zk1:2181"), AT),
+            "elector: connecting to zk1:2181\n"
+        );
+        assert_eq!(style.line(&entry(Level::Warn, About::Error, "a\nb"), AT), "elector: warning: a\n  b\n");
+    }
+
+    #[test]
+    fn stamps_and_colours_surround_the_line() {
+        let style = Style { stamp: true, color: true, ..style(Format::Text) };
+        assert_eq!(
+            style.line(&entry(Level::Error, About::Error, "no"), AT),
+            "2026-11-22T09:14:02.113Z \u{1b}[31melector: no\u{1b}[0m\n"
+        );
+        assert_eq!(
+            style.line(&entry(Level::Info, About::Lost, "x"), AT),
+            "2026-11-22T09:14:02.113Z elector: /billing: x\n"
+        );
+    }
+
+    #[test]
+    fn json_is_one_object_a_line_with_its_fields_in_order() {
+        let line = style(Format::Json).line(&entry(Level::Info, About::Leading, "a \"b\"\n\u{1b}"), AT);
+        assert_eq!(line.matches('\n').count(), 1);
+        let value: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["event"], "leading");
+        assert_eq!(value["token"], "4294967388");
+        assert_eq!(value["message"], "a \"b\"\n\u{1b}");
+        assert_eq!(value["election"], "/billing");
+    }
+
+    #[test]
+    fn the_present_is_written_in_utc_with_milliseconds() {
+        let now = now();
+        assert_eq!(now.len(), AT.len(), "{now}");
+        assert!(now.ends_with('Z'));
+    }
+}

@@ -7,7 +7,7 @@
 use std::fs::{File, OpenOptions};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// The ports to choose from: above the registered well-known ones, below every usual ephemeral range.
@@ -25,7 +25,7 @@ impl Port {
     /// Reserves a free port.
     ///
     /// # Panics
-    /// When all 20 000 are taken, or the temporary directory cannot be written.
+    /// When all 20 000 are taken, or `/tmp` cannot be written.
     #[must_use]
     pub fn reserve() -> Self {
         static NEXT: AtomicU16 = AtomicU16::new(0);
@@ -53,9 +53,10 @@ impl Port {
     }
 }
 
-/// One directory for each user, so that nobody's lock files stand in another's way.
+/// One directory for each user, so that nobody's lock files stand in another's way; the same for all of a user's
+/// tests, whatever their `TMPDIR` says.
 fn lock_directory() -> PathBuf {
-    let path = std::env::temp_dir().join(format!("zk-ensemble-ports-{}", rustix::process::getuid().as_raw()));
+    let path = Path::new("/tmp").join(format!("zk-ensemble-ports-{}", rustix::process::getuid().as_raw()));
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).expect("a directory for the locks");
     path
 }

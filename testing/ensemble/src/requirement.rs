@@ -10,6 +10,15 @@ use crate::server::{LOGGER_JAR, ZOOKEEPER_JAR};
 /// Set to 1 by the gate: what is missing fails the test instead of skipping it.
 pub const REQUIRE_ALL: &str = "ELECTOR_REQUIRE_ALL";
 
+/// Set to 1 by the release tier: tests repeat their faults as often as the documents claim.
+pub const RELEASE: &str = "ELECTOR_RELEASE";
+
+/// How often a test repeats its fault: `gate` times, or `release` times when `ELECTOR_RELEASE=1`.
+#[must_use]
+pub fn rounds(gate: usize, release: usize) -> usize {
+    if is_set(RELEASE) { release } else { gate }
+}
+
 /// Whether real servers can be started here. If not, says on the standard error why the test is skipped.
 ///
 /// ```no_run
@@ -34,12 +43,16 @@ pub(crate) fn available(programs: &[&str], files: &[&str]) -> bool {
         return true;
     }
     let missing = missing.join(", ");
-    assert!(std::env::var_os(REQUIRE_ALL).is_none_or(|v| v != "1"), "{missing}: run scripts/setup");
+    assert!(!is_set(REQUIRE_ALL), "{missing}: run scripts/setup");
     // Written past the test harness's capture, which would show it only when the test fails.
     let name = std::thread::current().name().unwrap_or("a test").to_owned();
     let line = format!("SKIPPED: {name}, because {missing}: run scripts/setup\n");
     let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
     false
+}
+
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| value == "1")
 }
 
 fn on_path(program: &str) -> bool {

@@ -314,36 +314,44 @@ impl Pipe {
         };
         // The hook may have held this direction.
         self.wait_until(Instant::now())?;
+        if verdict == Verdict::CutBefore {
+            return Err(Over);
+        }
+        // Counted before it is written, so that nobody who has seen its answer finds it missing in the count.
+        self.count_frame(frame);
         match verdict {
-            Verdict::Pass => self.write(to, bytes)?,
             Verdict::Replace(body) => {
                 let length = i32::try_from(body.len()).map_err(|_| Over)?;
-                self.write(to, &[length.to_be_bytes().as_slice(), &body].concat())?;
+                self.write(to, &[length.to_be_bytes().as_slice(), &body].concat())
             }
-            Verdict::CutBefore => return Err(Over),
             Verdict::CutAfter => {
+                self.lose_answers();
                 self.write(to, bytes)?;
-                self.count_frame(frame);
                 self.linger(to);
-                return Err(Over);
+                Err(Over)
             }
+            Verdict::Pass | Verdict::CutBefore => self.write(to, bytes),
         }
-        self.count_frame(frame);
-        Ok(())
     }
 
     fn count_frame(&self, frame: Option<&Frame<'_>>) {
         self.control.state().lanes[self.direction as usize].frames += u64::from(frame.is_some());
     }
 
-    /// Closes the client's side at once, and the server's only when the server has seen the end of the stream.
+    /// Closes the client's side of a request that is about to be delivered: a fast answer must not slip through.
+    fn lose_answers(&self) {
+        if self.direction == Direction::Up
+            && let Some(connection) = self.control.state().open.get_mut(&self.number)
+        {
+            connection.answers_lost = true;
+            let _ = connection.client.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Keeps the server's side open until the server has seen the end of the stream.
     fn linger(&self, to: &TcpStream) {
         if self.direction == Direction::Down {
             return;
-        }
-        if let Some(connection) = self.control.state().open.get_mut(&self.number) {
-            connection.answers_lost = true;
-            let _ = connection.client.shutdown(Shutdown::Both);
         }
         let _ = to.shutdown(Shutdown::Write);
         // The downward reader takes what the server still says; it is over when the server closes.

@@ -8,6 +8,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, OnceLock};
@@ -23,10 +24,16 @@ type Job = (Command, Sender<io::Result<Child>>);
 /// A command that is killed by the kernel when this process ends, in a process group of its own.
 ///
 /// `setpriv` sets the parent-death signal and then becomes the program, so that the child's pid is the program's.
+/// The child gets no `ELECTOR_…` variable of this process: those are meant for the tests, and the project's own
+/// command would read them or warn of them.
 pub fn bound_command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    command.process_group(0);
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for name in names.filter(|name| name.as_encoded_bytes().starts_with(b"ELECTOR_")) {
+        command.env_remove(name);
+    }
     command
 }
 

@@ -1,0 +1,100 @@
+//! Between the core's words and ZooKeeper's: requests, answers, refusals, events.
+
+use elector_core::{Answer, Change, Layout, Refusal, Request};
+use zk_session::wire::{self, CreateMode, ErrorCode, EventKind, MultiOp, MultiResult, Response, WatchEvent};
+
+use super::Settings;
+use crate::path;
+
+/// What a request becomes on the session.
+pub(super) enum Encoded {
+    /// One request.
+    Plain(wire::Request),
+    /// Make this path and all above it.
+    Ensure(String),
+}
+
+impl Settings {
+    /// The path of a child of the election, or of the election itself for the empty name.
+    pub(super) fn znode(&self, name: &str) -> String {
+        if name.is_empty() { self.path.to_string() } else { format!("{}/{name}", self.path) }
+    }
+
+    pub(super) fn encode(&self, request: &Request) -> Encoded {
+        let znode = |name: &str| self.znode(name);
+        Encoded::Plain(match request {
+            Request::EnsureParents => {
+                let missing =
+                    if self.layout == Layout::Single { path::parent(&self.path) } else { &self.path };
+                return Encoded::Ensure(missing.to_owned());
+            }
+            Request::Create { name } => wire::Request::Create2 {
+                path: znode(name),
+                data: Some(self.id.as_bytes().to_vec()),
+                acl: self.acl.clone(),
+                mode: match self.layout {
+                    Layout::Single => CreateMode::Ephemeral,
+                    _ => CreateMode::EphemeralSequential,
+                },
+            },
+            Request::List { .. } => wire::Request::GetChildren2 { path: znode(""), watch: false },
+            Request::Sync => wire::Request::Sync { path: znode("") },
+            Request::Watch { names, relative_zxid } => wire::Request::SetWatches {
+                relative_zxid: *relative_zxid,
+                data: names.iter().map(|name| znode(name)).collect(),
+                exist: Vec::new(),
+                child: Vec::new(),
+            },
+            Request::Read { name, watch } => wire::Request::GetData { path: znode(name), watch: *watch },
+            Request::Probe { name } => {
+                wire::Request::Multi(vec![MultiOp::Check { path: znode(name), version: -1 }])
+            }
+            Request::Delete { name } => wire::Request::Delete { path: znode(name), version: -1 },
+        })
+    }
+
+    /// The child that an event is about, and what happened to it.
+    pub(super) fn event(&self, event: &WatchEvent) -> Option<(String, Change)> {
+        let below = event.path.strip_prefix(&*self.path)?;
+        let name = if below.is_empty() { "" } else { below.strip_prefix('/')? };
+        let change = match event.kind {
+            EventKind::Deleted => Change::Deleted,
+            EventKind::Created | EventKind::DataChanged => Change::Touched,
+            _ => return None,
+        };
+        Some((name.to_owned(), change))
+    }
+}
+
+/// An answer in the core's words.
+pub(super) fn decode(outcome: Result<Response, ErrorCode>) -> Result<Answer, Refusal> {
+    match outcome.map_err(refusal)? {
+        Response::Created2 { path, stat } => Ok(Answer::Created {
+            name: path.rsplit('/').next().unwrap_or_default().to_owned(),
+            czxid: stat.czxid,
+            owner: stat.ephemeral_owner,
+        }),
+        Response::Children2 { names, .. } => Ok(Answer::Listed(names)),
+        Response::Data { stat, .. } => Ok(Answer::Node { czxid: stat.czxid, owner: stat.ephemeral_owner }),
+        Response::Multi(results) => results.iter().find_map(failure).map_or(Ok(Answer::Done), Err),
+        _ => Ok(Answer::Done),
+    }
+}
+
+fn failure(result: &MultiResult) -> Option<Refusal> {
+    match result {
+        MultiResult::Failed(code) if i32::from(*code) != 0 => Some(refusal(*code)),
+        _ => None,
+    }
+}
+
+fn refusal(code: ErrorCode) -> Refusal {
+    match code {
+        ErrorCode::NoNode => Refusal::NoNode,
+        ErrorCode::NodeExists => Refusal::NodeExists,
+        ErrorCode::NoChildrenForEphemerals => Refusal::NoChildrenForEphemerals,
+        ErrorCode::NoAuth => Refusal::NoAuth,
+        ErrorCode::InvalidAcl => Refusal::InvalidAcl,
+        other => Refusal::Code(other.into()),
+    }
+}

@@ -54,7 +54,14 @@ impl Chroot {
             | Request::Exists { path, .. }
             | Request::GetData { path, .. }
             | Request::SetData { path, .. }
+            | Request::GetChildren { path, .. }
             | Request::GetChildren2 { path, .. }
+            | Request::GetAcl { path }
+            | Request::SetAcl { path, .. }
+            | Request::GetEphemerals { prefix: path }
+            | Request::CountDescendants { path }
+            | Request::CheckWatches { path, .. }
+            | Request::AddWatch { path, .. }
             | Request::Sync { path }
             | Request::RemoveWatches { path, .. } => *path = self.outward(path)?,
             Request::Multi(ops) => {
@@ -106,7 +113,16 @@ impl Chroot {
                     }
                 }
             }
+            Response::Ephemerals(paths) => {
+                for path in paths {
+                    *path = self.inward(path)?;
+                }
+            }
             Response::Stat(_)
+            | Response::Children { .. }
+            | Response::Acl { .. }
+            | Response::Count(_)
+            | Response::WatchAdded(_)
             | Response::Data { .. }
             | Response::Children2 { .. }
             | Response::WhoAmI(_)

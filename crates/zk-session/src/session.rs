@@ -311,7 +311,9 @@ impl<C: Connector, K: Clock> Session<C, K> {
         match request {
             Request::Exists { path, watch: true } => watch(path, WatchSet::Data, Some(WatchSet::Exist)),
             Request::GetData { path, watch: true } => watch(path, WatchSet::Data, None),
-            Request::GetChildren2 { path, watch: true } => watch(path, WatchSet::Child, None),
+            Request::GetChildren { path, watch: true } | Request::GetChildren2 { path, watch: true } => {
+                watch(path, WatchSet::Child, None)
+            }
             Request::SetWatches { data, exist, child, .. } => {
                 let bytes = data.iter().chain(exist).chain(child).map(String::len).sum();
                 if self.watches.has_room(data.len() + exist.len() + child.len(), bytes) {
@@ -321,9 +323,11 @@ impl<C: Connector, K: Clock> Session<C, K> {
                 }
             }
             Request::RemoveWatches { path, kind } => Ok(Effect::Remove { path: path.clone(), kind: *kind }),
-            Request::Auth { .. } | Request::Ping | Request::Close | Request::SetWatches2 { .. } => {
-                Err(NotSent::Unsupported)
-            }
+            Request::Auth { .. }
+            | Request::Ping
+            | Request::Close
+            | Request::SetWatches2 { .. }
+            | Request::AddWatch { .. } => Err(NotSent::Unsupported),
             _ => Ok(Effect::None),
         }
     }

@@ -34,6 +34,18 @@ pub enum Request {
     SetData { path: String, data: Option<Vec<u8>>, version: i32 },
     /// List a node's children. Answer: [`Response::Children2`](crate::Response::Children2).
     GetChildren2 { path: String, watch: bool },
+    /// List a node's children without its stat. Answer: [`Response::Children`](crate::Response::Children).
+    GetChildren { path: String, watch: bool },
+    /// Read a node's access control list. Answer: [`Response::Acl`](crate::Response::Acl).
+    GetAcl { path: String },
+    /// Set a node's access control list; the version is that of the list. Answer:
+    /// [`Response::Stat`](crate::Response::Stat).
+    SetAcl { path: String, acl: Vec<Acl>, version: i32 },
+    /// List the session's own ephemeral nodes whose paths begin with this text. Answer:
+    /// [`Response::Ephemerals`](crate::Response::Ephemerals).
+    GetEphemerals { prefix: String },
+    /// Count all that is below a node. Answer: [`Response::Count`](crate::Response::Count).
+    CountDescendants { path: String },
     /// Have the server catch up. Answer: [`Response::Synced`](crate::Response::Synced).
     Sync { path: String },
     /// All or none. Answer: [`Response::Multi`](crate::Response::Multi), also if it failed.
@@ -53,6 +65,11 @@ pub enum Request {
     },
     /// Take watches back. Answer: [`Response::Empty`](crate::Response::Empty).
     RemoveWatches { path: String, kind: WatchKind },
+    /// Ask whether there are such watches. Answer: [`Response::Empty`](crate::Response::Empty).
+    CheckWatches { path: String, kind: WatchKind },
+    /// Watch a path until the watch is taken back: 0 for the node and its children, 1 for the whole subtree;
+    /// servers know it since 3.6. Answer: [`Response::WatchAdded`](crate::Response::WatchAdded).
+    AddWatch { path: String, mode: i32 },
     /// Present a credential, under [`xid::AUTH`](crate::xid::AUTH). Answer:
     /// [`Response::Empty`](crate::Response::Empty). A null buffer reads as empty.
     Auth { scheme: String, auth: Secret },
@@ -79,6 +96,13 @@ impl Request {
             Self::GetData { .. } => op::GET_DATA,
             Self::SetData { .. } => op::SET_DATA,
             Self::GetChildren2 { .. } => op::GET_CHILDREN2,
+            Self::GetChildren { .. } => op::GET_CHILDREN,
+            Self::GetAcl { .. } => op::GET_ACL,
+            Self::SetAcl { .. } => op::SET_ACL,
+            Self::GetEphemerals { .. } => op::GET_EPHEMERALS,
+            Self::CountDescendants { .. } => op::COUNT_DESCENDANTS,
+            Self::CheckWatches { .. } => op::CHECK_WATCHES,
+            Self::AddWatch { .. } => op::ADD_WATCH,
             Self::Sync { .. } => op::SYNC,
             Self::Multi(_) => op::MULTI,
             Self::SetWatches { .. } => op::SET_WATCHES,
@@ -123,6 +147,11 @@ impl Request {
             op::GET_DATA => Self::GetData { path: r.string()?, watch: r.bool()? },
             op::SET_DATA => Self::SetData { path: r.string()?, data: r.buffer()?, version: r.i32()? },
             op::GET_CHILDREN2 => Self::GetChildren2 { path: r.string()?, watch: r.bool()? },
+            op::GET_CHILDREN => Self::GetChildren { path: r.string()?, watch: r.bool()? },
+            op::GET_ACL => Self::GetAcl { path: r.string()? },
+            op::SET_ACL => Self::SetAcl { path: r.string()?, acl: Acl::read_all(r)?, version: r.i32()? },
+            op::GET_EPHEMERALS => Self::GetEphemerals { prefix: r.string()? },
+            op::COUNT_DESCENDANTS => Self::CountDescendants { path: r.string()? },
             op::SYNC => Self::Sync { path: r.string()? },
             op::MULTI => Self::Multi(multi::read_ops(r)?),
             op::SET_WATCHES => Self::SetWatches {
@@ -140,6 +169,8 @@ impl Request {
                 recursive: r.strings()?,
             },
             op::REMOVE_WATCHES => Self::RemoveWatches { path: r.string()?, kind: r.i32()?.into() },
+            op::CHECK_WATCHES => Self::CheckWatches { path: r.string()?, kind: r.i32()?.into() },
+            op::ADD_WATCH => Self::AddWatch { path: r.string()?, mode: r.i32()? },
             op::AUTH => {
                 r.i32()?; // A type that is always 0 and that nobody looks at.
                 Self::Auth { scheme: r.string()?, auth: r.buffer()?.unwrap_or_default().into() }
@@ -164,6 +195,7 @@ impl Request {
             }
             Self::Exists { path, watch }
             | Self::GetData { path, watch }
+            | Self::GetChildren { path, watch }
             | Self::GetChildren2 { path, watch } => {
                 w.string(path);
                 w.bool(*watch);
@@ -173,7 +205,15 @@ impl Request {
                 w.buffer(data.as_deref());
                 w.i32(*version);
             }
-            Self::Sync { path } => w.string(path),
+            Self::SetAcl { path, acl, version } => {
+                w.string(path);
+                Acl::write_all(acl, w);
+                w.i32(*version);
+            }
+            Self::Sync { path }
+            | Self::GetAcl { path }
+            | Self::GetEphemerals { prefix: path }
+            | Self::CountDescendants { path } => w.string(path),
             Self::Multi(ops) => multi::write_ops(w, ops),
             Self::SetWatches { relative_zxid, data, exist, child } => {
                 w.i64(*relative_zxid);
@@ -183,7 +223,11 @@ impl Request {
                 w.i64(*relative_zxid);
                 [data, exist, child, persistent, recursive].into_iter().for_each(|paths| w.strings(paths));
             }
-            Self::RemoveWatches { path, kind } => {
+            Self::AddWatch { path, mode } => {
+                w.string(path);
+                w.i32(*mode);
+            }
+            Self::RemoveWatches { path, kind } | Self::CheckWatches { path, kind } => {
                 w.string(path);
                 w.i32((*kind).into());
             }

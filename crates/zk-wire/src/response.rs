@@ -2,6 +2,7 @@
 
 use bytes::BytesMut;
 
+use crate::acl::Acl;
 use crate::code::ErrorCode;
 use crate::frame::{FrameError, write_frame};
 use crate::header::ReplyHeader;
@@ -24,6 +25,16 @@ pub enum Response {
     Data { data: Option<Vec<u8>>, stat: Stat },
     /// The names of the node's children, in no order, and its own stat.
     Children2 { names: Vec<String>, stat: Stat },
+    /// The names of the node's children, in no order.
+    Children { names: Vec<String> },
+    /// The node's access control list, and its stat.
+    Acl { acl: Vec<Acl>, stat: Stat },
+    /// The paths of the session's ephemeral nodes, in no order.
+    Ephemerals(Vec<String>),
+    /// How many nodes are below this one.
+    Count(i32),
+    /// The watch is set; an error code that is always 0 in an answer without error.
+    WatchAdded(i32),
     /// The server has caught up; the path is the request's.
     Synced { path: String },
     /// One result for each operation, also if the multi failed.
@@ -48,6 +59,12 @@ impl Response {
             op::EXISTS | op::SET_DATA => Self::Stat(Stat::read(r)?),
             op::GET_DATA => Self::Data { data: r.buffer()?, stat: Stat::read(r)? },
             op::GET_CHILDREN2 => Self::Children2 { names: r.strings()?, stat: Stat::read(r)? },
+            op::GET_CHILDREN => Self::Children { names: r.strings()? },
+            op::GET_ACL => Self::Acl { acl: Acl::read_all(r)?, stat: Stat::read(r)? },
+            op::SET_ACL => Self::Stat(Stat::read(r)?),
+            op::GET_EPHEMERALS => Self::Ephemerals(r.strings()?),
+            op::COUNT_DESCENDANTS => Self::Count(r.i32()?),
+            op::ADD_WATCH => Self::WatchAdded(r.i32()?),
             op::SYNC => Self::Synced { path: r.string()? },
             op::MULTI => Self::Multi(multi::read_results(r)?),
             op::WHO_AM_I => {
@@ -56,6 +73,7 @@ impl Response {
             op::DELETE
             | op::PING
             | op::REMOVE_WATCHES
+            | op::CHECK_WATCHES
             | op::AUTH
             | op::SET_WATCHES
             | op::SET_WATCHES2
@@ -90,6 +108,12 @@ impl Response {
                 w.strings(names);
                 stat.write(w);
             }
+            Self::Children { names } | Self::Ephemerals(names) => w.strings(names),
+            Self::Acl { acl, stat } => {
+                Acl::write_all(acl, w);
+                stat.write(w);
+            }
+            Self::Count(number) | Self::WatchAdded(number) => w.i32(*number),
             Self::Multi(results) => multi::write_results(w, results),
             Self::WhoAmI(identities) => w.vector(identities, |w, (scheme, user)| {
                 w.string(scheme);

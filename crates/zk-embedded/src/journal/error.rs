@@ -77,7 +77,7 @@ impl fmt::Display for Cut {
     }
 }
 
-/// Why a journal cannot be opened. The directory is as it was, but for temporary files.
+/// Why a journal cannot be opened. Nothing in the directory was changed, unless it is [`OpenError::Io`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {

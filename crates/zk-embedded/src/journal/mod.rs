@@ -37,8 +37,6 @@ mod memory;
 mod recovery;
 mod segment;
 mod snapshot;
-#[cfg(test)]
-mod tests;
 mod writer;
 
 pub use directory::Directory;

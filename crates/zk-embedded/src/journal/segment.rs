@@ -158,6 +158,11 @@ impl Reader {
         self.last_zxid
     }
 
+    /// Whether no record was read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.position == FILE_HEADER as u64
+    }
+
     /// Where the next record begins, in bytes.
     pub(super) fn position(&self) -> u64 {
         self.position

@@ -85,8 +85,9 @@ impl Journal {
         let (recovery, resume) = recover(&disk)?;
         let last_zxid = recovery.last_zxid;
         let segment = match resume.last {
-            // A log that ends before the snapshot (its damaged end was cut off) cannot take what comes after.
-            Some((base, reader)) if reader.last_zxid() == last_zxid => {
+            // An empty one is made once more: its name may not be on disk, if that failed the last time. A log
+            // that ends before the snapshot (its damaged end was cut off) cannot take what comes after.
+            Some((base, reader)) if !reader.is_empty() && reader.last_zxid() == last_zxid => {
                 let end = reader.position();
                 let (file, salt) = reader.into_file();
                 Segment { name: Kind::Segment.name(base), base, salt, file, written: end, synced: end }

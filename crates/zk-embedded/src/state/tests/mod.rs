@@ -1,0 +1,1 @@
+//! The state against protocol.md, a file per section.

@@ -1,6 +1,8 @@
 //! What a start makes of a journal that is not as it was written: a torn end is cut off and said, all else is
 //! refused with file and offset, a damaged snapshot is replaced by an older one and the log.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which may")]
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -4,9 +4,9 @@
 //! the holder's process id for others to read; it is never removed, since one who waits on a removed file
 //! and one who locks its successor would both go on.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, DiskFile};
@@ -15,7 +15,7 @@ use super::error::OpenError;
 /// The file that is locked.
 const LOCK: &str = "lock";
 
-/// Permissions of the directory, if it is made here.
+/// Permissions of the directory, if it is made here. A umask can only take some away.
 const DIRECTORY_MODE: u32 = 0o700;
 
 /// Permissions of all files: they hold the passwords of sessions.
@@ -79,10 +79,6 @@ fn make(path: &Path) -> io::Result<()> {
     let missing: Vec<&Path> =
         path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
     DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path)?;
-    for made in &missing {
-        // The mode given above is subject to the umask.
-        fs::set_permissions(made, Permissions::from_mode(DIRECTORY_MODE))?;
-    }
     for path in missing.into_iter().chain([path]) {
         let parent = match path.parent() {
             Some(parent) if parent.as_os_str().is_empty() => Path::new("."),

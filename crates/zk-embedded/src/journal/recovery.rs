@@ -2,6 +2,10 @@
 //!
 //! All is read once before anything is changed, so that a refused start leaves the evidence. The records are
 //! then read a second time, one by one, so that a long log needs no memory.
+//!
+//! The names that are found need not be on disk yet, if the process that gave them was killed just then. No
+//! sync is needed for that: a segment without a record is made again, one with a record had its name on disk
+//! before, and a snapshot that should vanish has all that came before it still beside it.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -266,13 +270,11 @@ fn secure_tail(reader: &Reader, torn: Option<Damage>) -> Result<Option<Cut>, Ope
     Ok(cut)
 }
 
-/// Also makes durable the names that are relied on: the process that gave them may have been killed before
-/// it did.
 fn remove_temporaries(disk: &dyn Disk, names: &[String]) -> Result<(), OpenError> {
     for name in names {
         disk.remove(name).map_err(failed(disk, "remove", name))?;
     }
-    disk.sync_names().map_err(failed(disk, "sync", ""))
+    Ok(())
 }
 
 fn failed(disk: &dyn Disk, action: &'static str, name: &str) -> impl Fn(io::Error) -> OpenError {

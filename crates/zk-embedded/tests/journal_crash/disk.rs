@@ -4,6 +4,8 @@
 //! 512-byte sectors survives, and any selection of changes to names. After a failed sync the cache shows all
 //! as written, but some of it will never reach the disk, whatever later syncs say.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which may")]
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;

@@ -249,6 +249,19 @@ fn damage_at_the_end_of_an_older_segment_is_refused() {
     assert_eq!(after, 4);
 }
 
+#[test]
+fn what_stands_behind_the_end_of_an_older_segment_is_nothing() {
+    let (disk, mut records) = three_groups();
+    let mut bytes = contents(&disk, &log(0));
+    let limits = Limits { segment_bytes: 0, ..Limits::default() };
+    let (mut journal, _) = Journal::open_on(Arc::new(disk.clone()), limits).unwrap();
+    write(&mut journal, &[&[b"six"]]);
+    records.push((6, b"six".to_vec()));
+    bytes.extend_from_within(FILE_HEADER as usize..);
+    replace(&disk, &log(0), &bytes);
+    assert_eq!(collect(open(&disk).unwrap().1).unwrap(), records);
+}
+
 /// A journal with snapshots at 2, 4 … `last`, each after two records, and two records more.
 fn with_snapshots(last: u64) -> MemoryDisk {
     let disk = MemoryDisk::new();

@@ -22,7 +22,7 @@ const CHILD_GROUPS: &str = "JOURNAL_TEST_GROUPS";
 
 /// How many rounds, in a daily run and before a release.
 fn rounds(daily: usize, release: usize) -> usize {
-    if std::env::var_os("ELECTOR_RELEASE").is_some() { release } else { daily }
+    if std::env::var("ELECTOR_RELEASE").is_ok_and(|value| value == "1") { release } else { daily }
 }
 
 /// What the record at `zxid` holds. Now and then one is long.
@@ -149,7 +149,7 @@ fn a_directory_that_others_may_write_in_is_refused() {
 fn a_directory_of_another_user_is_refused() {
     let place = TempDir::new().unwrap();
     if chown(place.path(), Some(12_345), None).is_err() {
-        eprintln!("SKIPPED: only root can give a directory away");
+        skipped("only root can give a directory away");
         return;
     }
     let error = Journal::open(place.path(), LIMITS).unwrap_err();
@@ -268,12 +268,21 @@ fn inject_into_all(calls: &[&str], what: &str, step: usize) {
     }
 }
 
+/// Whether calls can be made to fail here. Where all must be there (`ELECTOR_REQUIRE_ALL=1`), it must be.
 fn have_strace() -> bool {
     let there = Command::new("strace").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    let required = std::env::var("ELECTOR_REQUIRE_ALL").is_ok_and(|value| value == "1");
+    assert!(there || !required, "no program strace: run scripts/setup");
     if !there {
-        eprintln!("SKIPPED: strace is not installed");
+        skipped("there is no strace");
     }
     there
+}
+
+/// Says so past the test harness, which would show it only when the test fails.
+fn skipped(why: &str) {
+    let name = std::thread::current().name().unwrap_or("a test").to_owned();
+    let _ = std::io::stderr().write_all(format!("SKIPPED: {name}, because {why}\n").as_bytes());
 }
 
 #[test]

@@ -16,7 +16,8 @@
 //!
 //! * A file gets its name only when its content, or a segment's header, is on disk. So a damaged header is
 //!   never the trace of a crash.
-//! * A segment is begun only when all before it is synced. So only the last one can end in a torn write.
+//! * A segment is begun only when all before it is synced, and its name tells the last zxid before it. So only
+//!   in the last one anything may be missing at the end, and what stands behind the end of another is nothing.
 //! * Every record carries up to where its segment was synced when it was written. A record found behind a
 //!   damaged place tells by this whether the two belong to one group, whose sectors a crash may have kept in
 //!   any selection (then all from the damage on was never acknowledged, and is cut off), or whether the

@@ -215,12 +215,12 @@ impl Survey {
                 return Err(OpenError::Missing { directory: disk.path(""), after: before.last_zxid() });
             }
             let mut reader = Reader::open(disk, base)?;
-            let damage = self.read_segment(&mut reader)?;
-            if let Some(damage) = &damage {
-                let is_last = index + 1 == chain.len();
-                if !is_last || reader.written_later()? {
-                    return Err(OpenError::Damaged(damage.clone()));
-                }
+            let next = chain.get(index + 1).copied();
+            let damage = self.read_segment(&mut reader, next)?;
+            if let Some(damage) = &damage
+                && (next.is_some() || reader.written_later()?)
+            {
+                return Err(OpenError::Damaged(damage.clone()));
             }
             self.ends.push_back((base, reader.position()));
             self.last = Some((base, reader, damage));
@@ -228,8 +228,10 @@ impl Survey {
         Ok(())
     }
 
-    fn read_segment(&mut self, reader: &mut Reader) -> Result<Option<Damage>, OpenError> {
-        loop {
+    /// Reads to the damage or to the end. If there is a `next` segment, its base is the end, whatever stands
+    /// behind: an end that was once cut off may come back, if the disk failed just then.
+    fn read_segment(&mut self, reader: &mut Reader, next: Option<u64>) -> Result<Option<Damage>, OpenError> {
+        while next != Some(reader.last_zxid()) {
             let from = reader.position();
             let fault = match reader.step()? {
                 Step::End => return Ok(None),
@@ -244,6 +246,7 @@ impl Survey {
             };
             return Ok(Some(reader.damage(fault)));
         }
+        Ok(None)
     }
 }
 

@@ -93,7 +93,7 @@ impl Reader {
             Err((expected, actual)) => return Ok(Step::Fault(Fault::Checksum { expected, actual })),
         };
         if let Some(fault) = self.implausible(&header) {
-            return Err(OpenError::Damaged(self.damage(fault)));
+            return Ok(Step::Fault(fault));
         }
         let needed = needed + u64::from(header.length);
         if present < needed {
@@ -113,7 +113,8 @@ impl Reader {
         Ok(Step::Record(header.zxid, payload))
     }
 
-    /// What cannot be although the checksum is right: no crash leaves this.
+    /// What cannot follow the records before, although the checksum is right: something of an earlier end that
+    /// had been cut off.
     fn implausible(&self, header: &RecordHeader) -> Option<Fault> {
         if header.zxid <= self.last_zxid {
             return Some(Fault::Zxid { found: header.zxid, previous: self.last_zxid });

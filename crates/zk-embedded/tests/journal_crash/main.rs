@@ -19,7 +19,7 @@ const SPARED: [Spared; 4] = [Spared::Nothing, Spared::All, Spared::Some, Spared:
 
 /// How many seeds, in a daily run and before a release.
 fn rounds(daily: u64, release: u64) -> u64 {
-    if std::env::var_os("ELECTOR_RELEASE").is_some() { release } else { daily }
+    if std::env::var("ELECTOR_RELEASE").is_ok_and(|value| value == "1") { release } else { daily }
 }
 
 /// All records that may be on the disk, and how many of them must be.

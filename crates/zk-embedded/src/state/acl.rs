@@ -150,9 +150,8 @@ mod tests {
 
     #[test]
     fn networks_match_by_their_bits() {
-        let inside = |network: &str, address: &str| {
-            permits(&[Acl::new(READ, "ip", network)], READ, &[at(address)])
-        };
+        let inside =
+            |network: &str, address: &str| permits(&[Acl::new(READ, "ip", network)], READ, &[at(address)]);
         assert!(inside("127.0.0.1", "127.0.0.1"));
         assert!(!inside("127.0.0.1", "127.0.0.2"));
         assert!(inside("0.0.0.0/0", "8.8.8.8"));
@@ -184,11 +183,7 @@ mod tests {
         let (a, b) = (Identity::digest(b"a:1"), Identity::digest(b"b:2"));
         let who = [at("127.0.0.1"), a.clone(), b.clone()];
         let list = [Acl::creator(ALL), Acl::creator(ALL), Acl::anyone(READ), Acl::anyone(READ)];
-        let expected = vec![
-            Acl::new(ALL, "digest", a.id),
-            Acl::new(ALL, "digest", b.id),
-            Acl::anyone(READ),
-        ];
+        let expected = vec![Acl::new(ALL, "digest", a.id), Acl::new(ALL, "digest", b.id), Acl::anyone(READ)];
         assert_eq!(resolve(&list, &who), Some(expected));
     }
 

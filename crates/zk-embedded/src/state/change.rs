@@ -28,22 +28,46 @@ pub(crate) enum Change {
     Write(Write),
     /// Several writes with one zxid.
     Multi(Vec<Write>),
-    OpenSession { session: i64, timeout_ms: i32, password: [u8; PASSWORD] },
+    OpenSession {
+        session: i64,
+        timeout_ms: i32,
+        password: [u8; PASSWORD],
+    },
     /// The session ends, and its ephemeral nodes with it.
-    CloseSession { session: i64 },
+    CloseSession {
+        session: i64,
+    },
     /// The session was resumed with a longer timeout than the one on record.
-    ExtendTimeout { session: i64, timeout_ms: i32 },
+    ExtendTimeout {
+        session: i64,
+        timeout_ms: i32,
+    },
     /// The machine was booted anew since the sessions were made.
-    Boot { id: String },
+    Boot {
+        id: String,
+    },
 }
 
 /// A write to the tree.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Write {
-    Create { path: String, data: Option<Bytes>, acl: Vec<Acl>, owner: Owner },
-    Delete { path: String },
-    SetData { path: String, data: Option<Bytes> },
-    SetAcl { path: String, acl: Vec<Acl> },
+    Create {
+        path: String,
+        data: Option<Bytes>,
+        acl: Vec<Acl>,
+        owner: Owner,
+    },
+    Delete {
+        path: String,
+    },
+    SetData {
+        path: String,
+        data: Option<Bytes>,
+    },
+    SetAcl {
+        path: String,
+        acl: Vec<Acl>,
+    },
     /// A version was checked: nothing to do.
     Check,
 }

@@ -5,7 +5,8 @@
 use std::fmt::Write;
 
 /// The id that `user:password` proves. Without a colon, all of it is the user.
-pub(crate) fn digest_id(credential: &str) -> String {
+#[must_use]
+pub fn digest_id(credential: &str) -> String {
     let user = credential.split(':').next().unwrap_or_default();
     let mut id = format!("{user}:");
     base64(&sha1_smol::Sha1::from(credential.as_bytes()).digest().bytes(), &mut id);
@@ -48,14 +49,17 @@ mod tests {
             base64(bytes, &mut out);
             out
         };
-        assert_eq!(["", "f", "fo", "foo", "foob"].map(|text| encode(text.as_bytes())), [
-            "", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="
-        ]);
+        assert_eq!(
+            ["", "f", "fo", "foo", "foob"].map(|text| encode(text.as_bytes())),
+            ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]
+        );
     }
 
     #[test]
     fn two_parts_make_an_id() {
         assert!(is_digest_id("user:hash") && is_digest_id(":hash") && is_digest_id("user:hash:"));
-        assert!(!is_digest_id("user:") && !is_digest_id("user") && !is_digest_id("a:b:c") && !is_digest_id(""));
+        assert!(
+            !is_digest_id("user:") && !is_digest_id("user") && !is_digest_id("a:b:c") && !is_digest_id("")
+        );
     }
 }

@@ -34,6 +34,7 @@ use self::tree::{Tree, Trigger};
 use self::watches::Watches;
 
 pub use self::change::ReplayError;
+pub use self::digest::digest_id;
 pub use self::watches::WatchLimits;
 
 /// Bytes of a session's password.

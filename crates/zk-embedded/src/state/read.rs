@@ -99,9 +99,7 @@ impl State {
     }
 
     pub(super) fn watch(&mut self, connection: ConnectionId, mode: Mode, path: &str) -> Result<(), Trouble> {
-        self.watches
-            .add(connection, mode, path)
-            .map_err(|_| Trouble::Hangup(Farewell::TooManyWatches))
+        self.watches.add(connection, mode, path).map_err(|_| Trouble::Hangup(Farewell::TooManyWatches))
     }
 
     fn get_acl(&self, connection: ConnectionId, path: &str) -> Outcome {

@@ -98,8 +98,15 @@ impl State {
     ) {
         let code = error.code();
         match op {
-            op::CREATE | op::CREATE2 | op::CREATE_CONTAINER | op::DELETE | op::SET_DATA | op::SET_ACL
-            | op::MULTI | op::CREATE_TTL | op::RECONFIG => {
+            op::CREATE
+            | op::CREATE2
+            | op::CREATE_CONTAINER
+            | op::DELETE
+            | op::SET_DATA
+            | op::SET_ACL
+            | op::MULTI
+            | op::CREATE_TTL
+            | op::RECONFIG => {
                 self.commit(Change::Refused(code), now, effects);
                 self.reply(connection, xid, Err(code), effects);
             }
@@ -155,19 +162,18 @@ impl State {
         let identities = self.connections.get(&connection).map_or(&[][..], |known| &known.identities);
         let caller = Caller { session, identities };
         let zxid = self.last_zxid + 1;
-        let results =
-            match prepare::prepare_multi(&mut self.tree, &self.limits, &caller, ops, zxid, now) {
-                Ok(writes) => {
-                    let paths: Vec<String> = writes.iter().map(created_path).collect();
-                    let applied = self.commit(Change::Multi(writes), now, effects);
-                    let results = shapes.into_iter().zip(paths).zip(applied.stats);
-                    results.map(|((shape, path), stat)| result(shape, path, stat)).collect()
-                }
-                Err(culprit) => {
-                    self.commit(Change::Refused(culprit.code), now, effects);
-                    failed(shapes.len(), &culprit)
-                }
-            };
+        let results = match prepare::prepare_multi(&mut self.tree, &self.limits, &caller, ops, zxid, now) {
+            Ok(writes) => {
+                let paths: Vec<String> = writes.iter().map(created_path).collect();
+                let applied = self.commit(Change::Multi(writes), now, effects);
+                let results = shapes.into_iter().zip(paths).zip(applied.stats);
+                results.map(|((shape, path), stat)| result(shape, path, stat)).collect()
+            }
+            Err(culprit) => {
+                self.commit(Change::Refused(culprit.code), now, effects);
+                failed(shapes.len(), &culprit)
+            }
+        };
         // The multi as a whole is answered without an error, whatever became of its operations.
         self.reply(connection, xid, Ok(Response::Multi(results)), effects);
     }

@@ -1,0 +1,392 @@
+//! The one thread that changes anything: takes what is queued, applies it, syncs, and only then lets it out.
+//!
+//! Invariant: no reply, event or read leaves before all records made so far are on disk. A journal that
+//! fails ends the pipeline without another word to anybody. Sessions end only after everything that had
+//! arrived was heard, and time in which this server stood still counts for nobody.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use zk_wire::{ReplyHeader, frame};
+
+use crate::config::Notice;
+use crate::journal::{Journal, JournalError};
+use crate::link::{Delivery, Link, Phase, UNSENT};
+use crate::shared::{Control, Message, Shared, Word};
+use crate::state::{ConnectionId, Effects, Farewell, Output, PASSWORD, State};
+use crate::words::{Latency, Report};
+
+/// Messages that make up one turn, and so one sync, at most.
+const GROUP: usize = 1000;
+/// Bytes of answers after which a turn ends.
+const GROUP_BYTES: usize = 8 << 20;
+/// The pipeline looks at the clock at least so often while there are sessions, to notice when the whole
+/// process stood still.
+const LOOK: Duration = Duration::from_millis(250);
+/// Later than planned by more than this is standing still.
+const STALL: Duration = Duration::from_millis(40);
+/// How long a sweep waits, so that everything that has arrived is read.
+const SWEEP: Duration = Duration::from_millis(3);
+/// After the sleep of a sweep, so many times all other tasks come first.
+const SWEEP_ROUNDS: usize = 16;
+/// An idle journal sees to it that its directory is still there, so often.
+const CHECK_PLACE: Duration = Duration::from_secs(1);
+
+/// Why a server had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    /// The journal failed: what was not acknowledged may or may not be there after the next start.
+    #[error("the journal failed: {0}")]
+    Journal(#[from] JournalError),
+    /// The system has no randomness for a session's password.
+    #[error("no random bytes: {0}")]
+    Random(#[from] getrandom::Error),
+    /// A thread of the server panicked.
+    #[error("a thread of the server panicked")]
+    Panicked,
+}
+
+pub(crate) struct Pipeline {
+    pub(crate) state: State,
+    pub(crate) journal: Option<Journal>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) queue: mpsc::Receiver<Message>,
+    /// Where the connections run, for sweeps.
+    pub(crate) edge: Handle,
+    links: HashMap<ConnectionId, Arc<Link>>,
+    latency: Latency,
+    /// When the containers are looked at next, and the journal's directory.
+    next_container_check: Duration,
+    next_place_check: Duration,
+    sweep: Option<Duration>,
+}
+
+/// What one turn has gathered.
+#[derive(Default)]
+struct Turn {
+    effects: Effects,
+    deliveries: HashMap<ConnectionId, Delivery>,
+    bytes: usize,
+    received: Vec<Duration>,
+    /// Answered after the sync, when they are true.
+    expired: Vec<(oneshot::Sender<bool>, bool)>,
+    hold: Option<(oneshot::Sender<()>, std::sync::mpsc::Receiver<()>)>,
+    stop: bool,
+}
+
+impl Pipeline {
+    pub(crate) fn new(
+        state: State,
+        journal: Option<Journal>,
+        shared: Arc<Shared>,
+        queue: mpsc::Receiver<Message>,
+        edge: Handle,
+    ) -> Self {
+        let now = shared.elapsed();
+        Self {
+            state,
+            journal,
+            queue,
+            edge,
+            links: HashMap::new(),
+            latency: Latency::default(),
+            next_container_check: now + shared.config.container_check,
+            next_place_check: now + CHECK_PLACE,
+            sweep: None,
+            shared,
+        }
+    }
+
+    /// Runs until it is told to stop; the state is then what was acknowledged, and no more.
+    pub(crate) async fn run(mut self) -> Result<State, Fatal> {
+        loop {
+            let began = self.shared.elapsed();
+            let planned = self.next_wake(began);
+            let first = tokio::select! {
+                biased;
+                message = self.queue.recv() => message,
+                () = tokio::time::sleep(planned.saturating_sub(began)) => None,
+            };
+            let now = self.shared.elapsed();
+            if now > planned + STALL {
+                self.stood_still(now - began);
+            }
+            let stop = self.turn(first)?;
+            let took = self.shared.elapsed() - now;
+            if took > STALL {
+                self.stood_still(took);
+            }
+            if stop {
+                return Ok(self.state);
+            }
+        }
+    }
+
+    fn next_wake(&self, now: Duration) -> Duration {
+        let mut wake = self.next_container_check;
+        if self.journal.is_some() {
+            wake = wake.min(self.next_place_check);
+        }
+        if let Some(deadline) = self.state.next_deadline() {
+            // While a sweep is under way, its message wakes us.
+            let deadline = if self.sweep.is_some() { now + LOOK } else { deadline };
+            wake = wake.min(deadline).min(now + LOOK);
+        }
+        wake.max(now)
+    }
+
+    /// One group: from taking messages to letting their effects out. Whether it was the last.
+    fn turn(&mut self, first: Option<Message>) -> Result<bool, Fatal> {
+        let mut turn = Turn::default();
+        let mut next = first;
+        for _ in 0..GROUP {
+            let Some(message) = next.take() else { break };
+            self.take(message, &mut turn)?;
+            self.gather(&mut turn)?;
+            if turn.stop || turn.hold.is_some() || turn.bytes > GROUP_BYTES {
+                break;
+            }
+            next = self.queue.try_recv().ok();
+        }
+        // A message that was taken out of the queue and not dealt with.
+        if let Some(message) = next {
+            self.take(message, &mut turn)?;
+            self.gather(&mut turn)?;
+        }
+        self.housekeeping(&mut turn)?;
+        self.gather(&mut turn)?;
+        if let Some(journal) = &mut self.journal {
+            journal.sync()?;
+        }
+        self.release(&mut turn);
+        self.store_snapshot()?;
+        if let Some((held, until)) = turn.hold {
+            let _ = held.send(());
+            // An error is the other end dropped: that is what was waited for.
+            let _ = until.recv();
+        }
+        Ok(turn.stop)
+    }
+
+    fn take(&mut self, message: Message, turn: &mut Turn) -> Result<(), Fatal> {
+        let now = self.shared.now();
+        match message {
+            Message::Opened { link, address, handshake } => {
+                let connection = link.id;
+                self.links.insert(connection, link);
+                self.state.open(connection, address);
+                let mut password = [0; PASSWORD];
+                if handshake.session_id == 0 {
+                    getrandom::fill(&mut password)?;
+                }
+                self.state.connect(connection, &handshake, password, now, &mut turn.effects);
+            }
+            Message::Request { connection, header, request, received, _budget } => {
+                turn.deliveries.entry(connection).or_default().requests += 1;
+                turn.received.push(received);
+                self.state.touch(connection, received);
+                self.state.request(connection, header.xid, header.op, request, now, &mut turn.effects);
+            }
+            Message::Closed(connection) => {
+                self.forget(connection);
+                self.links.remove(&connection);
+            }
+            Message::Swept { asked } => {
+                self.sweep = None;
+                self.hear_all();
+                let asked = crate::shared::moment(asked);
+                self.state.expire(asked, &mut turn.effects);
+            }
+            Message::Word { word, answer } => {
+                let _ = answer.send(self.report(word));
+            }
+            Message::Control(Control::ExpireSession { session, done }) => {
+                let was_there = self.state.expire_session(session, now, &mut turn.effects);
+                turn.expired.push((done, was_there));
+            }
+            Message::Control(Control::Hold { held, until }) => turn.hold = Some((held, until)),
+            Message::Control(Control::Stop) => turn.stop = true,
+        }
+        Ok(())
+    }
+
+    /// What is due without anybody asking.
+    fn housekeeping(&mut self, turn: &mut Turn) -> Result<(), Fatal> {
+        let now = self.shared.now();
+        if self.sweep.is_none() && self.state.next_deadline().is_some_and(|due| due <= now.elapsed) {
+            self.hear_all();
+            if self.state.next_deadline().is_some_and(|due| due <= now.elapsed) {
+                self.begin_sweep(now.elapsed);
+            }
+        }
+        if now.elapsed >= self.next_container_check {
+            self.next_container_check = now.elapsed + self.shared.config.container_check;
+            self.state.delete_spent_containers(now, &mut turn.effects);
+        }
+        if now.elapsed >= self.next_place_check {
+            self.next_place_check = now.elapsed + CHECK_PLACE;
+            if let Some(journal) = &mut self.journal {
+                journal.check_place()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody seems to be due. First everything is to be heard that has arrived meanwhile, on the thread
+    /// that reads it; if that thread stands still, nobody's session ends.
+    fn begin_sweep(&mut self, asked: Duration) {
+        self.sweep = Some(asked);
+        let queue = self.shared.queue.clone();
+        self.edge.spawn(async move {
+            tokio::time::sleep(SWEEP).await;
+            for _ in 0..SWEEP_ROUNDS {
+                tokio::task::yield_now().await;
+            }
+            let _ = queue.send(Message::Swept { asked }).await;
+        });
+    }
+
+    fn hear_all(&mut self) {
+        for (connection, link) in &self.links {
+            self.state.touch(*connection, link.heard());
+        }
+    }
+
+    /// For so long nobody could be heard, or answered.
+    fn stood_still(&mut self, how_long: Duration) {
+        self.hear_all();
+        self.state.extend_deadlines(how_long);
+    }
+
+    /// Hands records to the journal, and turns outputs into frames.
+    fn gather(&mut self, turn: &mut Turn) -> Result<(), Fatal> {
+        for (zxid, record) in turn.effects.records.drain(..) {
+            if let Some(journal) = &mut self.journal {
+                let zxid = u64::try_from(zxid).expect("zxids begin above 0 and rise");
+                journal.append(zxid, &record)?;
+            }
+        }
+        for (connection, output) in std::mem::take(&mut turn.effects.outputs) {
+            let delivery = turn.deliveries.entry(connection).or_default();
+            let before = delivery.bytes.len();
+            encode(output, delivery);
+            let length = delivery.bytes.len() - before;
+            delivery.longest = delivery.longest.max(length);
+            turn.bytes += length;
+            if delivery.bytes.len() > UNSENT {
+                // Whoever is sent so much at once is not going to read it; nothing more is made for it.
+                self.forget(connection);
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything is on disk: out with it.
+    fn release(&mut self, turn: &mut Turn) {
+        let shared = &self.shared;
+        shared.released.store(self.state.last_zxid(), Ordering::Release);
+        let mut slow = Vec::new();
+        for (connection, delivery) in turn.deliveries.drain() {
+            let Some(link) = self.links.get(&connection) else { continue };
+            shared.sent.fetch_add(delivery.frames, Ordering::Relaxed);
+            if let Err(why) = link.deliver(delivery, &shared.unsent) {
+                shared.notices().ended(&link.peer, why);
+                slow.push(connection);
+            }
+        }
+        for (done, was_there) in turn.expired.drain(..) {
+            let _ = done.send(was_there);
+        }
+        let now = shared.elapsed();
+        for received in turn.received.drain(..) {
+            self.latency.add(now.saturating_sub(received));
+        }
+        for connection in slow {
+            self.forget(connection);
+        }
+    }
+
+    /// The state has nothing more to do with this connection; what it sent so far counts for its session.
+    fn forget(&mut self, connection: ConnectionId) {
+        if let Some(link) = self.links.get(&connection) {
+            self.state.touch(connection, link.heard());
+        }
+        self.state.close(connection);
+    }
+
+    fn store_snapshot(&mut self) -> Result<(), Fatal> {
+        let Some(journal) = &mut self.journal else { return Ok(()) };
+        if !journal.should_snapshot() {
+            return Ok(());
+        }
+        let zxid = u64::try_from(self.state.last_zxid()).expect("zxids begin above 0 and rise");
+        match journal.snapshot(zxid, &self.state.snapshot()) {
+            Err(error) if error.is_final() => Err(error.into()),
+            Err(error) => {
+                self.shared.notices().tell(Notice::NoSnapshot(error));
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn report(&self, word: Word) -> String {
+        let mut clients = Vec::new();
+        if word == Word::Stat {
+            let mut links: Vec<_> = self.links.values().collect();
+            links.sort_unstable_by_key(|link| link.id);
+            clients.extend(links.into_iter().map(|link| {
+                let (received, sent) =
+                    (link.received.load(Ordering::Relaxed), link.sent.load(Ordering::Relaxed));
+                format!(" /{}[1](queued=0,recved={received},sent={sent})", link.peer)
+            }));
+        }
+        let report = Report {
+            latency: &self.latency,
+            received: self.shared.received.load(Ordering::Relaxed),
+            sent: self.shared.sent.load(Ordering::Relaxed),
+            guests: self.shared.guests(),
+            outstanding: self.queue.len(),
+            zxid: self.shared.released.load(Ordering::Relaxed),
+            counts: self.state.counts(),
+            uptime: self.shared.elapsed(),
+            clients,
+        };
+        report.word(word)
+    }
+}
+
+/// Appends the output's frame, or notes the phase that it begins.
+fn encode(output: Output, delivery: &mut Delivery) {
+    let buf: &mut BytesMut = &mut delivery.bytes;
+    const LIMIT: usize = frame::LENGTH_LIMIT;
+    let written = match output {
+        Output::Connected(response) => {
+            if response.timeout_ms > 0 {
+                delivery.phase = Some(Phase::Serving);
+            }
+            response.encode(LIMIT, buf)
+        }
+        Output::Reply { xid, zxid, outcome: Ok(response) } => response.encode(xid, zxid, LIMIT, buf),
+        Output::Reply { xid, zxid, outcome: Err(err) } => {
+            ReplyHeader { xid, zxid, err }.encode(buf);
+            Ok(())
+        }
+        Output::Event { zxid, event } => event.encode(zxid, LIMIT, buf),
+        Output::Hangup(why) => {
+            delivery.phase = Some(match why {
+                // Nobody is told anything more: neither on a connection that was replaced, nor at an expiry.
+                Farewell::Expired | Farewell::TakenOver => Phase::Dropped,
+                _ => Phase::Ending,
+            });
+            return;
+        }
+    };
+    written.expect("a tree within its limits has no answer of two gigabytes");
+    delivery.frames += 1;
+}

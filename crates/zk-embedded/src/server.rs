@@ -1,0 +1,293 @@
+//! A running server: two threads, and the handle that starts and stops them.
+//!
+//! The edge thread has all sockets; the pipeline thread has the state and the journal. Neither runs on the
+//! caller's runtime, so that a busy program does not cost its clients their sessions.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use tokio::net::{TcpListener, UnixListener};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::accept::{self, Local};
+use crate::config::{Config, Listener, Notice, Storage};
+use crate::journal::{Journal, OpenError};
+use crate::pipeline::{Fatal, Pipeline};
+use crate::shared::{Control, Message, QUEUE, Shared, moment};
+use crate::state::{Effects, ReplayError, State};
+
+/// A server that did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The journal could not be opened.
+    #[error(transparent)]
+    Journal(#[from] OpenError),
+    /// The journal's files are whole, but what stands in them is not what this version writes.
+    #[error("record 0x{zxid:x}: {source}")]
+    Replay {
+        /// Which record; that of the snapshot if it is the snapshot.
+        zxid: u64,
+        /// What is wrong with it.
+        source: ReplayError,
+    },
+    /// The journal could not be written.
+    #[error(transparent)]
+    Write(#[from] crate::journal::JournalError),
+    /// The system refused a thread, or the sockets cannot be used.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// A running server. Dropped, it stops.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    pipeline: Option<JoinHandle<Option<State>>>,
+    edge: Option<Edge>,
+    failure: watch::Receiver<Option<Arc<Fatal>>>,
+}
+
+/// The thread with the sockets; it ends when the sender is dropped.
+#[derive(Debug)]
+struct Edge {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts a server: opens the journal and replays it, then serves. Blocks for as long as the replay takes.
+    ///
+    /// # Errors
+    /// The journal cannot be opened, is damaged, or is in use by another process; or the system has no
+    /// threads or descriptors left.
+    pub fn start(config: Config, listeners: Vec<Listener>) -> Result<Self, StartError> {
+        let mut acceptors: Vec<Acceptor> = Vec::new();
+        for listener in listeners {
+            acceptors.push(acceptor(listener)?);
+        }
+        Self::start_from(config, None, acceptors)
+    }
+
+    /// The same with a state to begin with if there is no journal.
+    pub(crate) fn start_from(
+        config: Config,
+        state: Option<State>,
+        acceptors: Vec<Acceptor>,
+    ) -> Result<Self, StartError> {
+        let origin = Instant::now();
+        let (mut state, mut journal) = match &config.storage {
+            Some(storage) => recover(&config, storage).map(|(state, journal)| (state, Some(journal)))?,
+            None => (state.unwrap_or_else(|| fresh(&config)), None),
+        };
+        begin(&config, &mut state, journal.as_mut(), origin)?;
+
+        let (queue, messages) = mpsc::channel(QUEUE);
+        let shared = Arc::new(Shared::new(config, queue, state.last_zxid(), origin));
+        let (tell, failure) = watch::channel(None);
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let pipeline = Pipeline::new(state, journal, Arc::clone(&shared), messages, runtime.handle().clone());
+        let (stop, stopped) = oneshot::channel();
+        let edge_shared = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("zk-edge".to_owned())
+            .spawn(move || run_edge(&runtime, acceptors, &edge_shared, stopped))?;
+        // From here on the edge is stopped if anything fails.
+        let mut server = Self { shared, pipeline: None, edge: Some(Edge { stop, thread }), failure };
+        let clock = Builder::new_current_thread().enable_time().build()?;
+        let thread = std::thread::Builder::new()
+            .name("zk-pipeline".to_owned())
+            .spawn(move || run_pipeline(&clock, pipeline, &tell))?;
+        server.pipeline = Some(thread);
+        Ok(server)
+    }
+
+    /// Waits until the server has ended by itself, and says why. It never ends by itself but when it cannot
+    /// keep its promises any more; the process should end then.
+    ///
+    /// Cancel safe.
+    pub async fn failed(&self) -> Arc<Fatal> {
+        let mut failure = self.failure.clone();
+        let seen = failure.wait_for(Option::is_some).await;
+        seen.ok().and_then(|why| why.clone()).unwrap_or_else(|| Arc::new(Fatal::Panicked))
+    }
+
+    /// Ends a session as if its client had been silent for too long; whether there was such a session.
+    /// Returns when the end is on disk.
+    ///
+    /// Blocks; in an async context call it through `spawn_blocking`.
+    #[must_use]
+    pub fn expire_session(&self, session: i64) -> bool {
+        let (done, expired) = oneshot::channel();
+        self.control(Control::ExpireSession { session, done });
+        block_on(expired).unwrap_or(false)
+    }
+
+    /// Lets the server stand still, as SIGSTOP would, until what is returned is dropped.
+    pub(crate) fn hold(&self) -> std::sync::mpsc::Sender<()> {
+        let (release, until) = std::sync::mpsc::channel();
+        let (held, is_held) = oneshot::channel();
+        self.control(Control::Hold { held, until });
+        let _ = block_on(is_held);
+        release
+    }
+
+    /// Stops the server: what was acknowledged is on disk, and the connections are closed. The journal's
+    /// directory is free when this returns. Dropping the server does the same.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    /// Stops the server and returns its state, if it has not failed.
+    pub(crate) fn end(&mut self) -> Option<State> {
+        // The connections first: nobody is to be told of a stop by its effects.
+        if let Some(Edge { stop, thread }) = self.edge.take() {
+            drop(stop);
+            let _ = thread.join();
+        }
+        let pipeline = self.pipeline.take()?;
+        self.control(Control::Stop);
+        pipeline.join().ok().flatten()
+    }
+
+    /// A pipeline that is gone needs no telling.
+    fn control(&self, control: Control) {
+        let mut message = Message::Control(control);
+        // The queue may be full; the pipeline empties it in no time, or is gone.
+        while let Err(mpsc::error::TrySendError::Full(back)) = self.shared.queue.try_send(message) {
+            message = back;
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Starts accepting, on the edge's runtime.
+pub(crate) type Acceptor = Box<dyn FnOnce(Arc<Shared>) -> io::Result<()> + Send>;
+
+fn acceptor(listener: Listener) -> io::Result<Acceptor> {
+    Ok(match listener {
+        Listener::Tcp(listener) => {
+            listener.set_nonblocking(true)?;
+            Box::new(move |shared| {
+                tokio::spawn(accept::serve(TcpListener::from_std(listener)?, shared));
+                Ok(())
+            })
+        }
+        Listener::Unix(listener) => {
+            listener.set_nonblocking(true)?;
+            Box::new(move |shared| {
+                let listener = Local(UnixListener::from_std(listener)?, AtomicU64::new(1));
+                tokio::spawn(accept::serve(listener, shared));
+                Ok(())
+            })
+        }
+    })
+}
+
+/// The state of a directory that was never used. Its zxids begin at the time, so that they lie above those
+/// that an earlier directory in its place has given out: clients that saw those would never come back else.
+fn fresh(config: &Config) -> State {
+    State::new(config.limits.clone(), moment(std::time::Duration::ZERO).wall_ms / 1000)
+}
+
+fn recover(config: &Config, storage: &Storage) -> Result<(State, Journal), StartError> {
+    let (journal, recovery) = Journal::open(&storage.directory, storage.limits)?;
+    if let Some(cut) = recovery.cut {
+        config.notices.tell(Notice::Cut(cut));
+    }
+    for damage in recovery.damaged_snapshots {
+        config.notices.tell(Notice::DamagedSnapshot(damage));
+    }
+    let mut state = None;
+    if let Some((zxid, content)) = recovery.snapshot {
+        let decoded = State::from_snapshot(&content, config.limits.clone());
+        state = Some(decoded.map_err(|source| StartError::Replay { zxid, source })?);
+    }
+    for record in recovery.records {
+        let (zxid, record) = record?;
+        let number = i64::try_from(zxid).unwrap_or(i64::MAX);
+        // The first record of all says where a fresh state had begun.
+        let state = state.get_or_insert_with(|| State::new(config.limits.clone(), number - 1));
+        state.replay(number, &record).map_err(|source| StartError::Replay { zxid, source })?;
+    }
+    Ok((state.unwrap_or_else(|| fresh(config)), journal))
+}
+
+/// What has to be done before anybody is served.
+fn begin(
+    config: &Config,
+    state: &mut State,
+    journal: Option<&mut Journal>,
+    origin: Instant,
+) -> Result<(), StartError> {
+    let now = moment(origin.elapsed());
+    let mut effects = Effects::default();
+    if let Some(boot) = &config.boot {
+        state.begin_boot(boot, now, &mut effects);
+    }
+    state.revive(now);
+    if let Some(journal) = journal {
+        for (zxid, record) in effects.records {
+            journal.append(u64::try_from(zxid).expect("zxids begin above 0 and rise"), &record)?;
+        }
+        journal.sync()?;
+    }
+    Ok(())
+}
+
+fn run_edge(
+    runtime: &Runtime,
+    acceptors: Vec<Acceptor>,
+    shared: &Arc<Shared>,
+    stopped: oneshot::Receiver<()>,
+) {
+    runtime.block_on(async {
+        for accept in acceptors {
+            if let Err(error) = accept(Arc::clone(shared)) {
+                shared.notices().tell(Notice::NoAccept(error));
+            }
+        }
+        // Ends by the other end being dropped, or by the pipeline's failure.
+        tokio::select! {
+            _ = stopped => {}
+            () = shared.queue.closed() => {}
+        }
+    });
+}
+
+fn run_pipeline(
+    clock: &Runtime,
+    pipeline: Pipeline,
+    tell: &watch::Sender<Option<Arc<Fatal>>>,
+) -> Option<State> {
+    match clock.block_on(pipeline.run()) {
+        Ok(state) => Some(state),
+        Err(fatal) => {
+            tell.send_replace(Some(Arc::new(fatal)));
+            None
+        }
+    }
+}
+
+/// Waits on a thread that may belong to a runtime, which tokio's own blocking receive does not allow.
+fn block_on<T>(answer: oneshot::Receiver<T>) -> Option<T> {
+    let mut answer = answer;
+    loop {
+        match answer.try_recv() {
+            Ok(value) => return Some(value),
+            Err(oneshot::error::TryRecvError::Closed) => return None,
+            Err(oneshot::error::TryRecvError::Empty) => {
+                std::thread::sleep(std::time::Duration::from_micros(200));
+            }
+        }
+    }
+}

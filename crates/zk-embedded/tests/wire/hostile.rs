@@ -1,0 +1,179 @@
+//! Bytes that no client sends, and clients that do not behave.
+
+use std::io::Write;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use zk_embedded::testing::TestServer;
+use zk_wire::{Acl, CreateMode, ErrorCode, Request, Response, frame, op, perms};
+
+use crate::client::{Client, create, delete, exists, set};
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// A frame of any header and body.
+fn raw(xid: i32, op: i32, body: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    frame.extend_from_slice(&i32::try_from(8 + body.len()).unwrap().to_be_bytes());
+    frame.extend_from_slice(&xid.to_be_bytes());
+    frame.extend_from_slice(&op.to_be_bytes());
+    frame.extend_from_slice(body);
+    frame
+}
+
+#[test]
+fn lengths_that_lie_close_the_connection() {
+    let server = TestServer::start().unwrap();
+    for length in [0x7fff_ffff_u32, 0xffff_ffff, 0x8000_0000, 0x10_0000] {
+        let mut fresh = Client::plain(server.address());
+        fresh.send_bytes(&length.to_be_bytes());
+        assert!(fresh.is_hung_up(), "0x{length:x} instead of a handshake");
+        let mut client = Client::connect(server.address(), LONG);
+        client.send_bytes(&length.to_be_bytes());
+        assert!(client.is_hung_up(), "0x{length:x} instead of a request");
+    }
+}
+
+#[test]
+fn the_longest_frame_is_served() {
+    let server = TestServer::start().unwrap();
+    let mut client = Client::connect(server.address(), LONG);
+    client.call(&create("/a", CreateMode::Persistent)).1.unwrap();
+    let mut out = BytesMut::new();
+    set("/a", b"").encode(1, frame::DEFAULT_LIMIT, &mut out).unwrap();
+    let overhead = out.len() - 4;
+    let request = set("/a", &vec![7; frame::DEFAULT_LIMIT - overhead]);
+    assert!(matches!(client.call(&request).1, Ok(Response::Stat(_))));
+    let answer = client.call(&Request::GetData { path: "/a".into(), watch: false }).1;
+    assert!(matches!(answer, Ok(Response::Data { data: Some(data), .. }) if data.len() > 1_048_000));
+}
+
+#[test]
+fn what_cannot_be_read_is_answered_and_the_connection_goes_on() {
+    let server = TestServer::start().unwrap();
+    let mut client = Client::connect(server.address(), LONG);
+    let (before, _) = client.call(&exists("/", false));
+    // A read takes no zxid, a write does.
+    client.send_bytes(&raw(5, op::EXISTS, &[0, 0]));
+    assert_eq!(client.answer(5, op::EXISTS), Some((before, Err(ErrorCode::MarshallingError))));
+    client.send_bytes(&raw(6, op::CREATE, &[0, 0]));
+    assert_eq!(client.answer(6, op::CREATE), Some((before + 1, Err(ErrorCode::MarshallingError))));
+    // A vector of two thousand million items in twelve bytes.
+    let mut body = 0_i64.to_be_bytes().to_vec();
+    body.extend_from_slice(&i32::MAX.to_be_bytes());
+    client.send_bytes(&raw(7, op::SET_WATCHES, &body));
+    assert_eq!(client.answer(7, op::SET_WATCHES), Some((before + 1, Err(ErrorCode::MarshallingError))));
+    // A path that is not UTF-8.
+    let mut body = 2_i32.to_be_bytes().to_vec();
+    body.extend_from_slice(&[b'/', 0xff]);
+    body.extend_from_slice(&(-1_i32).to_be_bytes());
+    let mut list = BytesMut::new();
+    create("/", CreateMode::Persistent).encode(0, 1000, &mut list).unwrap();
+    body.extend_from_slice(&list[4 + 8 + 4 + 1 + 4 + 1..]);
+    client.send_bytes(&raw(8, op::CREATE, &body));
+    assert_eq!(client.answer(8, op::CREATE), Some((before + 2, Err(ErrorCode::BadArguments))));
+}
+
+#[test]
+fn unknown_requests_are_refused_by_name() {
+    let server = TestServer::start().unwrap();
+    for number in [op::CHECK, -10, 20, 999, -1, 0] {
+        let mut client = Client::connect(server.address(), LONG);
+        client.send_bytes(&raw(3, number, &[]));
+        assert_eq!(client.answer(3, number), Some((-1, Err(ErrorCode::Unimplemented))), "type {number}");
+        assert!(client.is_hung_up());
+    }
+    let mut client = Client::connect(server.address(), LONG);
+    for number in [op::RECONFIG, op::CREATE_TTL, op::MULTI_READ, op::SASL] {
+        client.send_bytes(&raw(4, number, &[0; 64]));
+        let answer = client.answer(4, number);
+        assert!(matches!(answer, Some((_, Err(ErrorCode::Unimplemented)))), "type {number}: {answer:?}");
+    }
+    let recursive = Request::AddWatch { path: "/".into(), mode: 1 };
+    assert_eq!(client.call(&recursive).1, Err(ErrorCode::Unimplemented));
+    assert!(client.call(&exists("/", false)).1.is_ok(), "the connection goes on");
+}
+
+#[test]
+fn a_second_handshake_is_out_of_place() {
+    let server = TestServer::start().unwrap();
+    let mut client = Client::connect(server.address(), LONG);
+    // Read as a request it has xid 0 and type 0: there is no such type.
+    client.send_bytes(&raw(0, 0, &[0; 37]));
+    assert_eq!(client.answer(0, 0), Some((-1, Err(ErrorCode::Unimplemented))));
+    assert!(client.is_hung_up());
+}
+
+#[test]
+fn a_client_that_does_not_read_is_dropped_and_holds_up_nobody() {
+    let server = TestServer::start().unwrap();
+    let mut honest = Client::connect(server.address(), LONG);
+    honest.call(&create("/a", CreateMode::Persistent)).1.unwrap();
+    let mut deaf = Client::connect(server.address(), LONG);
+    deaf.call(&Request::AddWatch { path: "/a".into(), mode: 0 }).1.unwrap();
+    let path = format!("/a/{}", "x".repeat(900_000));
+    let long = Request::AddWatch { path: path.clone(), mode: 0 };
+    deaf.call(&long).1.unwrap();
+    // Each of these sends the deaf client an event of nearly 1 MB.
+    let mut dropped = false;
+    for _ in 0..20 {
+        honest.call(&create(&path, CreateMode::Persistent)).1.unwrap();
+        honest.call(&delete(&path)).1.unwrap();
+    }
+    let mut chunk = vec![0; 1 << 20];
+    while let Ok(count) = std::io::Read::read(&mut deaf.stream, &mut chunk) {
+        if count == 0 {
+            dropped = true;
+            break;
+        }
+    }
+    assert!(dropped || deaf.stream.write_all(&raw(1, op::PING, &[])).is_err());
+    assert!(Client::resume(server.address(), &deaf).is_some(), "its session is its own affair");
+    assert!(honest.call(&exists("/a", false)).1.is_ok());
+}
+
+#[test]
+fn many_requests_at_once_are_answered_in_order() {
+    let server = TestServer::start().unwrap();
+    let mut client = Client::connect(server.address(), LONG);
+    client.call(&create("/p", CreateMode::Persistent)).1.unwrap();
+    let mut out = BytesMut::new();
+    for number in 0..5000 {
+        let request = match number % 3 {
+            0 => create("/p/n-", CreateMode::PersistentSequential),
+            1 => set("/p", &[1; 10]),
+            _ => Request::GetChildren { path: "/p".into(), watch: false },
+        };
+        request.encode(number, frame::DEFAULT_LIMIT, &mut out).unwrap();
+    }
+    let mut stream = client.stream.try_clone().unwrap();
+    let writer = std::thread::spawn(move || stream.write_all(&out).unwrap());
+    for number in 0..5000 {
+        let op = [op::CREATE2, op::SET_DATA, op::GET_CHILDREN][usize::try_from(number % 3).unwrap()];
+        match client.answer(number, op).unwrap().1.unwrap() {
+            Response::Created2 { path, .. } => assert_eq!(path, format!("/p/n-{:010}", number / 3)),
+            Response::Children { names } => {
+                assert_eq!(names.len(), usize::try_from(number / 3 + 1).unwrap());
+            }
+            _ => {}
+        }
+    }
+    writer.join().unwrap();
+}
+
+#[test]
+fn deep_and_wide_multis_stay_within_bounds() {
+    let server = TestServer::builder().limits(|limits| limits.nodes = 100).start().unwrap();
+    let mut client = Client::connect(server.address(), LONG);
+    let op = |number: usize| zk_wire::MultiOp::Create {
+        path: format!("/n{number}"),
+        data: None,
+        acl: vec![Acl::anyone(perms::ALL)],
+        mode: CreateMode::Persistent,
+    };
+    let answer = client.call(&Request::Multi((0..200).map(op).collect())).1.unwrap();
+    let Response::Multi(results) = answer else { panic!("{answer:?}") };
+    let refused = zk_wire::MultiResult::Failed(ErrorCode::QuotaExceeded);
+    assert_eq!(results.iter().filter(|result| **result == refused).count(), 1);
+    assert!(client.call(&exists("/n0", false)).1.is_err(), "all or none");
+}

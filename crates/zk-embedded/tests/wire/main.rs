@@ -1,0 +1,9 @@
+//! A server over real sockets: handshake, sessions, order, limits, malformed bytes, four-letter words.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod client;
+mod faults;
+mod hostile;
+mod sessions;
+mod words;

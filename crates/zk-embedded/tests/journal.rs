@@ -131,6 +131,8 @@ fn a_log_that_ends_anywhere_is_cut_to_its_whole_records() {
             }
         }
         assert_eq!(collect(recovery).unwrap(), records[..kept]);
+        // Else a whole record of a torn group could come to stand behind a new one.
+        assert_eq!(contents(&disk, &log(0)).len() as u64, boundaries[kept]);
         // What was cut off stays away, and its zxids are free.
         write(&mut journal, &[&[b"again"]]);
         let again = collect(open(&disk).unwrap().1).unwrap();

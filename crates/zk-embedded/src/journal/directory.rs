@@ -59,6 +59,9 @@ impl Directory {
             let directory = Self { path: path.clone(), lock };
             if directory.check_place().is_ok() {
                 directory.write_pid().map_err(failed("write the lock file in"))?;
+                // Whoever made it was perhaps killed before this. Not done for a lock that is held: others
+                // ask for it again and again.
+                sync_name(path).map_err(failed("sync the name of"))?;
                 return Ok(directory);
             }
         }
@@ -73,26 +76,28 @@ impl Directory {
     }
 }
 
-/// Makes the directory and those above it as far as they are missing, and sees to it that all their names
-/// are on disk. The last of these was perhaps made by a process that was killed before it did so.
+/// Makes the directory and those above it as far as they are missing, and sees to it that their names are on
+/// disk.
 fn make(path: &Path) -> io::Result<()> {
     let missing: Vec<&Path> =
         path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
     DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path)?;
-    for path in missing.into_iter().chain([path]) {
-        let parent = match path.parent() {
-            Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-            Some(parent) => parent,
-            None => continue,
-        };
-        match File::open(parent) {
-            Ok(parent) => parent.sync_all()?,
-            // Then it was not we who made anything in it.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-            Err(error) => return Err(error),
-        }
+    missing.into_iter().try_for_each(sync_name)
+}
+
+/// Waits until the name of the directory at `path` is on disk.
+fn sync_name(path: &Path) -> io::Result<()> {
+    let parent = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Ok(()),
+    };
+    match File::open(parent) {
+        Ok(parent) => parent.sync_all(),
+        // Then it was not we who made anything in it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Err(error) => Err(error),
     }
-    Ok(())
 }
 
 fn check_owner(path: &Path) -> Result<(), OpenError> {

@@ -67,7 +67,9 @@ impl State {
             }
             Request::CountDescendants { path } => {
                 self.readable(connection, &path)?;
-                Ok(Response::Count(i32::try_from(self.tree.count_below(&path)).unwrap_or(i32::MAX)))
+                // The root is there under two paths, and one is below the other.
+                let below = self.tree.count_below(&path) + usize::from(path.is_empty());
+                Ok(Response::Count(i32::try_from(below).unwrap_or(i32::MAX)))
             }
             Request::Sync { path } => Ok(Response::Synced { path }),
             Request::WhoAmI => {

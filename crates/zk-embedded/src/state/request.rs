@@ -162,20 +162,25 @@ impl State {
         let identities = self.connections.get(&connection).map_or(&[][..], |known| &known.identities);
         let caller = Caller { session, identities };
         let zxid = self.last_zxid + 1;
-        let results = match prepare::prepare_multi(&mut self.tree, &self.limits, &caller, ops, zxid, now) {
+        let prepared = prepare::prepare_multi(&mut self.tree, &self.limits, &caller, ops, zxid, now);
+        let outcome = match prepared {
             Ok(writes) => {
                 let paths: Vec<String> = writes.iter().map(created_path).collect();
                 let applied = self.commit(Change::Multi(writes), now, effects);
                 let results = shapes.into_iter().zip(paths).zip(applied.stats);
-                results.map(|((shape, path), stat)| result(shape, path, stat)).collect()
+                let results = results.map(|((shape, path), stat)| result(shape, path, stat));
+                Ok(Response::Multi(results.collect()))
             }
             Err(culprit) => {
                 self.commit(Change::Refused(culprit.code), now, effects);
-                failed(shapes.len(), &culprit)
+                // The multi as a whole is answered without an error, unless it makes no sense.
+                match culprit.code {
+                    code @ ErrorCode::MarshallingError => Err(code),
+                    _ => Ok(Response::Multi(failed(shapes.len(), &culprit))),
+                }
             }
         };
-        // The multi as a whole is answered without an error, whatever became of its operations.
-        self.reply(connection, xid, Ok(Response::Multi(results)), effects);
+        self.reply(connection, xid, outcome, effects);
     }
 
     fn authenticate(

@@ -58,11 +58,13 @@ impl Tree {
             open: Arc::clone(&open),
         };
         for path in SPECIAL {
-            let acl = match path {
-                "/zookeeper/config" => Arc::from([Acl::anyone(perms::READ)]),
-                _ => Arc::clone(&open),
-            };
-            tree.insert(path, Node::new(Some(Bytes::new()), acl, Owner::Nobody, 0, 0));
+            let mut node = Node::new(Some(Bytes::new()), Arc::clone(&open), Owner::Nobody, 0, 0);
+            if path == "/zookeeper/config" {
+                node.acl = Arc::from([Acl::anyone(perms::READ)]);
+                // Apache's server sets this list after the node was made, for the version -1.
+                node.aversion = -1;
+            }
+            tree.insert(path, node);
             if path != "/" {
                 let (parent, name) = split(path).expect("an absolute path");
                 tree.nodes.get_mut(parent).expect("parents come first").children.insert(name.into());

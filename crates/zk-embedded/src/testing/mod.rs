@@ -75,6 +75,13 @@ impl Builder {
         self
     }
 
+    /// How often containers without children are looked for, instead of each half second.
+    #[must_use]
+    pub fn container_check(mut self, every: Duration) -> Self {
+        self.config.container_check = every;
+        self
+    }
+
     /// Keeps a journal in this directory, instead of all in memory.
     #[must_use]
     pub fn data_dir(mut self, directory: impl Into<PathBuf>) -> Self {

@@ -103,6 +103,7 @@ impl Candidate {
             }
             Input::Unanswered { id, sent } => {
                 let Some(request) = tenure.answered(id) else { return };
+                tenure.hang_up();
                 match line {
                     Line::Queue(queue) => queue.unanswered(request, sent),
                     Line::Single(single) => single.unanswered(&request, sent),

@@ -191,6 +191,12 @@ impl Tenure {
         }
     }
 
+    /// The connection is ending: nothing more is asked on it. A request asked now would be forgotten
+    /// with the connection, and a watch among them would pass for one that the session sets again.
+    pub(crate) fn hang_up(&mut self) {
+        self.link = None;
+    }
+
     /// The connection is gone. Tells whether somebody else seems to use the session.
     pub(crate) fn detach(&mut self, now: Moment, closed_by_server: bool) -> bool {
         self.link = None;
@@ -232,7 +238,7 @@ impl Tenure {
     }
 
     pub(crate) fn give_up_connection(&mut self) {
-        self.link = None; // nothing more is sent on it
+        self.hang_up();
         self.pulse.reset();
         self.emit(Output::GiveUpConnection);
     }

@@ -60,7 +60,10 @@ pub(crate) enum About {
     Leading,
     Suspended,
     Resumed,
+    /// A stop that the election forces.
     Stopping,
+    /// A stop that somebody asked this process for; the same event to a script.
+    Asked,
     Lost,
     Resigned,
     Exited,
@@ -87,7 +90,7 @@ impl About {
             About::Leading => "leading",
             About::Suspended => "suspended",
             About::Resumed => "resumed",
-            About::Stopping => "stopping",
+            About::Stopping | About::Asked => "stopping",
             About::Lost => "lost",
             About::Resigned => "resigned",
             About::Exited => "exited",
@@ -95,9 +98,9 @@ impl About {
         }
     }
 
-    /// Whether a line of text names the election in front: what is about the connection or the process does not.
+    /// Whether a line of text names the election in front: what is about the connection or this process does not.
     fn names_election(self) -> bool {
-        !matches!(self, About::Connecting | About::Connected | About::Exited | About::Error)
+        !matches!(self, About::Connecting | About::Connected | About::Asked | About::Error)
     }
 }
 

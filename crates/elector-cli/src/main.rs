@@ -8,6 +8,7 @@ mod exit;
 mod log;
 mod notify;
 mod program;
+mod run;
 mod signals;
 mod text;
 
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
             let _ = std::io::stdout().write_all(text.as_bytes());
             ExitCode::from(exit::OK)
         }
-        Ok(args::Request::Run(_options)) => ExitCode::from(exit::FAILURE),
+        Ok(args::Request::Run(options)) => ExitCode::from(run::run(&options)),
         Ok(args::Request::Status(_options)) => ExitCode::from(exit::FAILURE),
         Err(message) => {
             log::complain(&message);

@@ -58,7 +58,7 @@ fn spelled(duration: Duration, gap: &str) -> String {
 /// A setting as it could be typed: `10s`, `500ms`.
 pub(crate) fn setting(duration: Duration) -> String {
     let ms = duration.as_millis();
-    if ms % 1000 == 0 { format!("{}s", ms / 1000) } else { format!("{ms}ms") }
+    if ms.is_multiple_of(1000) { format!("{}s", ms / 1000) } else { format!("{ms}ms") }
 }
 
 /// `1st`, `2nd`, `11th`: a place in the queue, counted from 1.

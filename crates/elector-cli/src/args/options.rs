@@ -201,7 +201,6 @@ impl<'a> Sources<'a> {
         let servers = self.servers(args)?;
         let election = election.ok_or("no election given: it is an absolute path, such as /billing")?;
         let election = election.to_str().ok_or("the election's path is not valid UTF-8")?;
-        values::election(election).map_err(|rule| format!("election {}: {rule}", shown(election)))?;
         let connect_timeout =
             self.duration("connect-timeout", args.connect_timeout.as_ref(), (100 * MS, 24 * HOUR))?;
         let credentials = match self.pick("auth-file", args.auth_file.as_ref()) {

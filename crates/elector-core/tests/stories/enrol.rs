@@ -1,0 +1,103 @@
+//! Steps 1, 2 and 4 of an undisturbed election: enrol, find one's place, lead.
+
+use crate::support::Story;
+
+#[test]
+fn alone_it_enrols_and_leads_with_the_creation_zxid() {
+    let mut c = Story::new();
+    c.campaign();
+    c.says(&[]); // no session yet
+    c.attach();
+    c.says(&[]); // credentials and watches first
+    c.restored();
+    c.says(&["list"]); // who is there?
+    c.listed("");
+    c.says(&["create A"]);
+    c.created("A3", 7);
+    c.says(&["list"]);
+    c.listed("A3");
+    c.says(&["watch A3 since 50", "probe A3"]);
+    c.done("watch");
+    c.says(&["LEAD 7"]); // the create's own acknowledgement proved it
+    c.at(40).done("probe");
+    c.says(&["probe A3"]); // the new leader's first probe goes at once
+    assert_eq!(c.candidate.own_name(), Some(c.real("A3").as_str()));
+    assert_eq!(c.candidate.position(), Some((0, 1)));
+}
+
+#[test]
+fn it_creates_under_a_name_that_curator_would_give() {
+    let c = Story::creating();
+    let guid = c.stem('A').strip_prefix("_c_").and_then(|rest| rest.strip_suffix("-latch-"));
+    assert_eq!(guid.map(str::len), Some(36));
+}
+
+#[test]
+fn behind_one_it_watches_that_one_and_proves_itself_at_once() {
+    let mut c = Story::creating();
+    c.created("A3", 7);
+    c.listed("p1 notes A3");
+    c.says(&["list", "watch p1 A3 since 50", "probe A3"]);
+    c.done("watch");
+    c.done("probe");
+    c.says(&[]);
+    assert_eq!(c.candidate.position(), Some((1, 2)));
+    assert_eq!(c.candidate.nearest_ahead(), Some(c.real("p1").as_str()));
+    assert_eq!(c.deadlines(), None);
+}
+
+#[test]
+fn behind_many_it_watches_the_two_nearest_and_spends_no_zxid() {
+    let mut c = Story::creating();
+    c.created("A9", 7);
+    c.listed("A9 p1 q5 r2");
+    c.says(&["list", "watch q5 r2 A9 since 50"]);
+    c.done("watch");
+    c.at(9_000).wake();
+    c.says(&[]);
+    assert_eq!(c.candidate.position(), Some((3, 4)));
+}
+
+#[test]
+fn those_behind_it_do_not_matter() {
+    let mut c = Story::creating();
+    c.created("A3", 7);
+    c.listed("q5 A3 p4");
+    c.done("watch");
+    c.says(&["list", "watch A3 since 50", "probe A3", "LEAD 7"]);
+}
+
+#[test]
+fn it_decides_only_when_the_whole_batch_is_read() {
+    let mut c = Story::creating();
+    c.created("A3", 7);
+    c.listed("A3");
+    c.skip();
+    c.batch(|c| {
+        c.done("watch");
+        c.says(&[]);
+    });
+    c.says(&["LEAD 7"]);
+}
+
+#[test]
+fn it_does_not_lead_before_its_own_watch_is_set() {
+    let mut c = Story::creating();
+    c.created("A3", 7);
+    c.listed("A3");
+    c.at(20).done("probe");
+    c.says(&["list", "watch A3 since 50", "probe A3"]);
+    c.done("watch");
+    c.says(&["LEAD 7", "probe A3"]);
+}
+
+#[test]
+fn without_a_campaign_it_only_listens() {
+    let mut c = Story::new();
+    c.attach();
+    c.restored();
+    c.at(60_000).wake();
+    c.says(&[]);
+    c.campaign();
+    c.says(&["list"]);
+}

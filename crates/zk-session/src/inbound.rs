@@ -71,18 +71,13 @@ impl<C: Connector, K: Clock> Session<C, K> {
 
     fn take_reply(&mut self, header: ReplyHeader, body: &[u8], received: Duration) -> Result<(), Nonsense> {
         let State::Attached(live) = &mut self.state else { return Ok(()) };
-        let Pending { op, sent, purpose, .. } =
-            live.outstanding.answered(header.xid).map_err(|expected| match expected {
-                Some(expected) => format!("answer to request {}, expected {expected}", header.xid),
-                None => format!("answer to request {}, none was outstanding", header.xid),
-            })?;
-        if header.zxid > 0 {
-            let floor = live.zxid_floor;
-            if header.zxid < floor {
-                return Err(format!("zxid went back from 0x{floor:x} to 0x{:x}", header.zxid));
-            }
-            live.zxid_floor = header.zxid;
-            self.identity.last_zxid = self.identity.last_zxid.max(header.zxid);
+        let op = live.outstanding.oldest(header.xid).map_err(|expected| match expected {
+            Some(expected) => format!("answer to request {}, expected {expected}", header.xid),
+            None => format!("answer to request {}, none was outstanding", header.xid),
+        })?;
+        let floor = live.zxid_floor;
+        if header.zxid > 0 && header.zxid < floor {
+            return Err(format!("zxid went back from 0x{floor:x} to 0x{:x}", header.zxid));
         }
         let mut outcome = match header.err {
             ErrorCode::Ok => Ok(Response::decode(op, body).map_err(|error| error.to_string())?),
@@ -91,6 +86,10 @@ impl<C: Connector, K: Clock> Session<C, K> {
         if let Ok(response) = &mut outcome {
             self.chroot.response_inward(response).map_err(|_| "path outside the chroot".to_owned())?;
         }
+        // Only now that the answer is believed: a request must not leave the queue without one.
+        let Some(Pending { sent, purpose, .. }) = live.outstanding.pop() else { return Ok(()) };
+        live.zxid_floor = floor.max(header.zxid);
+        self.identity.last_zxid = self.identity.last_zxid.max(header.zxid);
         match purpose {
             Purpose::Call { id, effect } => {
                 self.apply(&effect, &outcome);

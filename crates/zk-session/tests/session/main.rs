@@ -1,0 +1,12 @@
+//! The session against a scripted server, over in-memory streams in paused time.
+
+mod support;
+
+mod cancel;
+mod close;
+mod connect;
+mod ends;
+mod hostile;
+mod reattach;
+mod requests;
+mod watches;

@@ -5,6 +5,7 @@
 
 mod args;
 mod exit;
+mod json;
 mod log;
 mod notify;
 mod program;

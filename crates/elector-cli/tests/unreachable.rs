@@ -19,11 +19,8 @@ fn refusing() -> String {
 fn connect_timeout_ends_with_125_and_the_list_of_what_was_tried() {
     let server = refusing();
     let list = format!("{server},no-such-host.invalid:2181");
-    let output = Elector::new("run")
-        .words("--connect-timeout 2s -z")
-        .word(&list)
-        .words("/nobody -- true")
-        .output();
+    let output =
+        Elector::new("run").words("--connect-timeout 2s -z").word(&list).words("/nobody -- true").output();
     assert_eq!(output.code, Some(125), "{}", output.stderr);
     assert!(output.stderr.contains("connecting to"), "{}", output.stderr);
     assert!(output.stderr.contains("no server reached within 2s"), "{}", output.stderr);
@@ -59,8 +56,11 @@ fn status_answers_unknown_in_time() {
     assert!(output.stdout.contains("/nobody: unknown"), "{}", output.stdout);
     assert!(began.elapsed() < LIMIT);
 
-    let output =
-        Elector::new("status").words("--json --connect-timeout 500ms -z").word(&refusing()).words("/n").output();
+    let output = Elector::new("status")
+        .words("--json --connect-timeout 500ms -z")
+        .word(&refusing())
+        .words("/n")
+        .output();
     assert_eq!(output.code, Some(4), "{}", output.stderr);
     let value: serde_json::Value = serde_json::from_str(&output.stdout).expect("JSON");
     assert_eq!(value["state"], "unknown");

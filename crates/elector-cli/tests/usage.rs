@@ -154,8 +154,7 @@ fn programs_that_cannot_be_run_are_refused_before_contending() {
     let plain = directory.path().join("plain");
     fs::write(&plain, "#!/bin/sh\n").expect("a file");
     let shown = plain.to_str().expect("a plain path");
-    let program =
-        |name: &str| Elector::new("run").words("-z").word(NOWHERE).words("/usage --").word(name);
+    let program = |name: &str| Elector::new("run").words("-z").word(NOWHERE).words("/usage --").word(name);
     refused(program("no-such-program-anywhere"), 127, &["not found"]);
     refused(program("/no/such/program"), 127, &["no such file"]);
     refused(program(shown), 126, &["chmod +x"]);
@@ -180,9 +179,8 @@ fn the_place_is_never_guessed() {
 
 #[test]
 fn an_unknown_variable_is_warned_of_without_its_value() {
-    let output = run(&format!("-z {NOWHERE} --connect-timeout 300ms"))
-        .env("ELECTOR_STOP_GRACEE", "hunter2")
-        .output();
+    let output =
+        run(&format!("-z {NOWHERE} --connect-timeout 300ms")).env("ELECTOR_STOP_GRACEE", "hunter2").output();
     assert_eq!(output.code, Some(125), "{}", output.stderr);
     assert!(output.stderr.contains("did you mean ELECTOR_STOP_GRACE?"), "{}", output.stderr);
     assert!(!output.stderr.contains("hunter2"));

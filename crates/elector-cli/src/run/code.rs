@@ -64,7 +64,11 @@ mod tests {
             (Ended::Code(0), None, Signal::INT, term, 130),
             (by(Signal::KILL), Some(Killed::Asked), Signal::INT, term, 137),
         ] {
-            assert_eq!(planned(&gone(ended, killed), asked, stop_signal), code, "{ended:?} {killed:?} {asked:?}");
+            assert_eq!(
+                planned(&gone(ended, killed), asked, stop_signal),
+                code,
+                "{ended:?} {killed:?} {asked:?}"
+            );
         }
     }
 

@@ -130,7 +130,8 @@ impl Run<'_> {
             Ok(Ok(())) => (Level::Info, format!("resigned; {how}")),
             Ok(Err(error)) => (Level::Warn, format!("{error}; {how}")),
             Err(_) => {
-                let message = "resigned, but no server confirmed it yet; the others may wait out the session timeout";
+                let message =
+                    "resigned, but no server confirmed it yet; the others may wait out the session timeout";
                 (Level::Warn, format!("{message}; {how}"))
             }
         };

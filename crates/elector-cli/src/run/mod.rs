@@ -96,8 +96,7 @@ fn start(options: &RunOptions, file: PathBuf) -> std::io::Result<u8> {
         let notices = elector.notices();
         let give_up_at = options.wait.map(|wait| Instant::now() + wait);
         let narrator = Narrator::new(&common.servers);
-        let run =
-            Run { options, file, log, keeper, events, signals, elector, notices, narrator, give_up_at };
+        let run = Run { options, file, log, keeper, events, signals, elector, notices, narrator, give_up_at };
         Ok(run.play_out().await)
     })
 }
@@ -144,7 +143,10 @@ fn acl(options: &RunOptions) -> Result<Option<Vec<AclEntry>>, String> {
     match list.as_str() {
         "open" => return Ok(Some(vec![entry("world", "anyone", "cdrwa")])),
         "creator" if options.common.credentials.is_empty() => {
-            return refuse(list, "it means the owner of the credentials, and there are none: give --auth-file");
+            return refuse(
+                list,
+                "it means the owner of the credentials, and there are none: give --auth-file",
+            );
         }
         "creator" => return Ok(None),
         _ => {}

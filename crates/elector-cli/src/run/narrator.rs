@@ -168,7 +168,8 @@ fn entry(level: Level, about: About, message: String) -> Entry {
 }
 
 fn shown_neighbour(neighbour: &Neighbour, leads: bool) -> String {
-    let id = if neighbour.id.is_empty() { "a contender without a name".into() } else { escape(&neighbour.id) };
+    let id =
+        if neighbour.id.is_empty() { "a contender without a name".into() } else { escape(&neighbour.id) };
     match leads {
         true => format!("{id} (leads with token {})", neighbour.token),
         false => format!("{id} (token {})", neighbour.token),
@@ -213,10 +214,7 @@ mod tests {
 
     #[test]
     fn servers_are_listed_with_their_ports() {
-        assert_eq!(
-            shown_servers("zk1,zk2:2182,[::1],[::1]:3"),
-            "zk1:2181, zk2:2182, [::1]:2181, [::1]:3"
-        );
+        assert_eq!(shown_servers("zk1,zk2:2182,[::1],[::1]:3"), "zk1:2181, zk2:2182, [::1]:2181, [::1]:3");
         assert_eq!(shown_servers("zk1/a/b"), "zk1:2181 below /a/b");
         assert_eq!(shown_servers("zk1/"), "zk1:2181");
     }

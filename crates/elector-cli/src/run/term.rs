@@ -80,13 +80,20 @@ pub(super) enum Finish {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// `--takeover-delay`.
-    Delay { until: Duration },
+    Delay {
+        until: Duration,
+    },
     /// A start was asked for, and the program may be there; from here on only `Gone` says that it is not.
     Program,
     /// It ended and is to be started again.
-    BackOff { until: Duration },
+    BackOff {
+        until: Duration,
+    },
     /// It ended, and `--at-least` holds the place.
-    Holding { until: Duration, code: u8 },
+    Holding {
+        until: Duration,
+        code: u8,
+    },
     /// The deadline passed before the start; the loss is about to be told.
     TooLate,
     Done,
@@ -277,7 +284,9 @@ impl Term {
                 let how = "no program was running".into();
                 self.finish(Finish::Release { code: code::left(signal), how })
             }
-            None if self.lost.is_some() => self.lost_with(now, "no program was running", self.end_after_loss()),
+            None if self.lost.is_some() => {
+                self.lost_with(now, "no program was running", self.end_after_loss())
+            }
             None => Vec::new(),
         }
     }
@@ -318,8 +327,11 @@ impl Term {
             return self.finish(Finish::Release { code, how: end_text(gone) });
         }
         self.state = State::Holding { until, code };
-        let message =
-            format!("{}; holding the place for another {}", end_text(gone), compact(until.saturating_sub(now)));
+        let message = format!(
+            "{}; holding the place for another {}",
+            end_text(gone),
+            compact(until.saturating_sub(now))
+        );
         vec![say(Level::Info, About::Exited, &message)]
     }
 

@@ -34,7 +34,10 @@ impl Story {
     fn running(rules: Rules) -> Story {
         let mut story = Story::new(rules);
         assert_eq!(story.then(Input::Wake), ["start"]);
-        assert_eq!(story.program(Event::Started { pid: 4711 }), ["say leading with token 7; started ./worker, pid 4711"]);
+        assert_eq!(
+            story.program(Event::Started { pid: 4711 }),
+            ["say leading with token 7; started ./worker, pid 4711"]
+        );
         story
     }
 
@@ -97,10 +100,7 @@ fn a_planned_stop_gives_the_whole_grace_and_then_hands_over() {
 fn a_second_signal_kills_now() {
     let mut story = Story::running(rules());
     story.then(Input::Signal(TERM));
-    assert_eq!(
-        story.then(Input::Signal(TERM)),
-        ["say TERM received again: killing the program", "kill"]
-    );
+    assert_eq!(story.then(Input::Signal(TERM)), ["say TERM received again: killing the program", "kill"]);
     let ended = story.stopped(Ended::Signal(9), Some(Killed::Asked));
     assert_eq!(ended, ["release, 137: program had to be killed"]);
 }
@@ -180,10 +180,7 @@ fn a_restart_waits_longer_each_time_and_anew_after_long_work() {
         story.program(Event::Started { pid: 5 });
     }
     story.after(61);
-    assert_eq!(
-        story.gone(Ended::Signal(11)),
-        ["say program ended by SEGV; starting it again in 1s"]
-    );
+    assert_eq!(story.gone(Ended::Signal(11)), ["say program ended by SEGV; starting it again in 1s"]);
     assert_eq!(story.then(Input::Signal(TERM)), ["release, 0: TERM received"]);
 }
 

@@ -15,74 +15,81 @@ use rustix::process::Signal;
 use zk_ensemble::{Ensemble, Owned, bound_command};
 
 /// A safety bound: what a test waits for comes long before.
-pub const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+/// The servers' tick in tests: short, so that short sessions are granted.
+pub(crate) const TICK: Duration = Duration::from_millis(500);
+/// Options for the shortest session that leaves room for a lease and a grace at that tick.
+pub(crate) const SHORT: &str = "--session-timeout 4s --ensemble-tick 500ms";
+/// That session's timeout.
+pub(crate) const SHORT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// A command line in the making.
 #[derive(Clone)]
-pub struct Elector {
+pub(crate) struct Elector {
     words: Vec<OsString>,
     variables: Vec<(OsString, OsString)>,
 }
 
 /// What a run to the end left.
-pub struct Output {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Output {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Elector {
     /// Without any word.
-    pub fn bare() -> Elector {
+    pub(crate) fn bare() -> Elector {
         Elector { words: Vec::new(), variables: Vec::new() }
     }
 
-    pub fn new(command: &str) -> Elector {
+    pub(crate) fn new(command: &str) -> Elector {
         Elector::bare().word(command)
     }
 
     /// `elector run` against these servers, with a readable id.
-    pub fn run(servers: &str, id: &str, options: &str) -> Elector {
+    pub(crate) fn run(servers: &str, id: &str, options: &str) -> Elector {
         Elector::new("run").words("-z").word(servers).words("--id").word(id).words(options)
     }
 
     /// Adds words that are separated by spaces.
-    pub fn words(mut self, words: &str) -> Elector {
+    pub(crate) fn words(mut self, words: &str) -> Elector {
         self.words.extend(words.split_ascii_whitespace().map(OsString::from));
         self
     }
 
     /// Adds one word as it stands.
-    pub fn word(mut self, word: &str) -> Elector {
+    pub(crate) fn word(mut self, word: &str) -> Elector {
         self.words.push(word.into());
         self
     }
 
     /// Adds one word of any bytes.
-    pub fn bytes(mut self, word: &[u8]) -> Elector {
+    pub(crate) fn bytes(mut self, word: &[u8]) -> Elector {
         self.words.push(OsStr::from_bytes(word).to_os_string());
         self
     }
 
     /// Adds `-- sh -c SCRIPT`.
-    pub fn script(self, script: &str) -> Elector {
+    pub(crate) fn script(self, script: &str) -> Elector {
         self.words("-- sh -c").word(script)
     }
 
-    pub fn env(mut self, name: &str, value: &str) -> Elector {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Elector {
         self.variables.push((name.into(), value.into()));
         self
     }
 
     /// Runs to the end. Nothing in a test may take longer than [`LONG`].
-    pub fn output(self) -> Output {
+    pub(crate) fn output(self) -> Output {
         let mut running = self.start();
         let code = running.end(LONG);
         Output { code, stdout: running.printed(), stderr: running.said() }
     }
 
     /// Starts it. It is killed when the value is dropped, or the test's process ends.
-    pub fn start(self) -> Running {
+    pub(crate) fn start(self) -> Running {
         let mut command = bound_command(env!("CARGO_BIN_EXE_elector"));
         command.args(&self.words).envs(self.variables.clone());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -103,52 +110,52 @@ impl fmt::Debug for Elector {
 }
 
 /// A started command and what it has said so far.
-pub struct Running {
+pub(crate) struct Running {
     owned: Owned,
     stdout: Lines,
     stderr: Lines,
 }
 
 impl Running {
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.owned.pid()
     }
 
     /// Waits until a line on standard error holds `part`, and returns it. Lines are looked at once each.
-    pub fn wait_for(&mut self, part: &str) -> String {
+    pub(crate) fn wait_for(&mut self, part: &str) -> String {
         self.stderr.wait_for(part)
     }
 
     /// Waits until a line on standard output, the program's, holds `part`.
-    pub fn wait_for_output(&mut self, part: &str) -> String {
+    pub(crate) fn wait_for_output(&mut self, part: &str) -> String {
         self.stdout.wait_for(part)
     }
 
     /// Everything on standard error so far.
-    pub fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         self.stderr.text()
     }
 
     /// Everything on standard output so far.
-    pub fn printed(&self) -> String {
+    pub(crate) fn printed(&self) -> String {
         self.stdout.text()
     }
 
-    pub fn signal(&mut self, signal: Signal) {
+    pub(crate) fn signal(&mut self, signal: Signal) {
         self.owned.signal(signal);
     }
 
     /// SIGKILL to the command alone.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.owned.kill();
     }
 
-    pub fn is_running(&mut self) -> bool {
+    pub(crate) fn is_running(&mut self) -> bool {
         self.owned.try_wait().is_none()
     }
 
     /// Waits for the end; the exit status, or none where a signal ended it.
-    pub fn end(&mut self, limit: Duration) -> Option<i32> {
+    pub(crate) fn end(&mut self, limit: Duration) -> Option<i32> {
         let status = self.owned.wait(limit);
         let Some(status) = status else { panic!("still running after {limit:?}: {}", self.said()) };
         self.stdout.wait_for_close();
@@ -158,7 +165,7 @@ impl Running {
 }
 
 /// Sends a signal to the command alone.
-pub fn signal(running: &Running, signal: Signal) {
+pub(crate) fn signal(running: &Running, signal: Signal) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(running.pid()).expect("a pid")).expect("a pid");
     rustix::process::kill_process(pid, signal).expect("it is ours");
 }
@@ -230,19 +237,35 @@ impl Lines {
 }
 
 /// One standalone server, shared by the tests of a file that run at the same time.
-pub fn shared_server() -> Arc<Ensemble> {
+pub(crate) fn shared_server() -> Arc<Ensemble> {
     static SHARED: Mutex<Weak<Ensemble>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if let Some(server) = shared.upgrade() {
         return server;
     }
-    let server = Arc::new(Ensemble::start(1));
+    let server = Arc::new(Ensemble::builder(1).tick_time(TICK).start());
     *shared = Arc::downgrade(&server);
     server
 }
 
+/// Waits until no process has this id, or only a zombie.
+pub(crate) fn wait_until_gone(pid: u64, limit: Duration) {
+    let until = Instant::now() + limit;
+    while is_there(pid) {
+        assert!(Instant::now() < until, "process {pid} is still there after {limit:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether a process that is no zombie has this id.
+pub(crate) fn is_there(pid: u64) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    state.is_some_and(|state| state != 'Z')
+}
+
 /// The number behind `word` in a line of the log.
-pub fn number_after(line: &str, word: &str) -> u64 {
+pub(crate) fn number_after(line: &str, word: &str) -> u64 {
     let rest = line.split(word).nth(1).unwrap_or_else(|| panic!("no {word:?} in {line:?}"));
     let digits: String = rest.trim_start().chars().take_while(char::is_ascii_digit).collect();
     digits.parse().unwrap_or_else(|_| panic!("no number behind {word:?} in {line:?}"))

@@ -223,7 +223,7 @@ fn a_probe_gets_at_least_200_ms() {
 }
 
 #[test]
-fn hung_up_on_three_times_within_t_somebody_else_uses_the_session() {
+fn hung_up_on_three_times_right_after_attaching_somebody_else_uses_the_session() {
     let mut c = Story::leading();
     for at in [1_000, 3_000] {
         c.at(at).detach(true, true);
@@ -232,7 +232,7 @@ fn hung_up_on_three_times_within_t_somebody_else_uses_the_session() {
         c.at(at + 100).done("probe");
     }
     c.says_besides_probes(&[]);
-    c.at(9_000).detach(true, true);
+    c.at(5_000).detach(true, true);
     c.says(&[
         "warn: somebody else uses our session: its connection was taken over three times within the session timeout",
         "LOST 103: somebody else uses our session",
@@ -241,6 +241,18 @@ fn hung_up_on_three_times_within_t_somebody_else_uses_the_session() {
     c.says(&["close the session"]);
     c.session_ended(SessionEnd::Closed);
     c.says(&["left"]);
+}
+
+#[test]
+fn servers_restarted_one_after_the_other_raise_no_suspicion() {
+    let mut c = Story::leading();
+    for at in [3_500, 6_800, 9_900] {
+        c.at(at).detach(true, true);
+        c.attach();
+        c.restored();
+        c.at(at + 100).done("probe");
+    }
+    c.says_besides_probes(&[]);
 }
 
 #[test]

@@ -59,6 +59,8 @@ pub enum Happening {
         received: Duration,
         /// The zxid of the answer; 0 or less where the server says nothing.
         zxid: i64,
+        /// That of [`Attachment::timeout`].
+        timeout: Duration,
         /// That of [`Attachment::connection`].
         connection: u64,
         /// The answer, or the code with which the server refused.

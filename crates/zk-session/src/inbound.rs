@@ -9,7 +9,7 @@ use zk_wire::{ErrorCode, ReplyHeader, Response, WatchEvent, xid};
 
 use crate::clock::Clock;
 use crate::connector::Connector;
-use crate::happening::{Happening, RequestId, SessionEnd};
+use crate::happening::{Attachment, Happening, RequestId, SessionEnd};
 use crate::outstanding::{Effect, Pending, Purpose, Step};
 use crate::session::{Session, State};
 
@@ -166,7 +166,7 @@ impl<C: Connector, K: Clock> Session<C, K> {
         outcome: Result<Response, ErrorCode>,
     ) {
         let State::Attached(live) = &self.state else { return };
-        let connection = live.attachment.connection;
-        self.ready.push(Happening::Reply { id, sent, received, zxid, connection, outcome });
+        let Attachment { timeout, connection, .. } = live.attachment;
+        self.ready.push(Happening::Reply { id, sent, received, zxid, timeout, connection, outcome });
     }
 }

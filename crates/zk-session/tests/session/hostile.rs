@@ -151,12 +151,27 @@ async fn an_endless_stream_of_events() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_endless_stream_is_returned_in_bounded_batches() {
+async fn much_at_once_comes_in_bounded_batches_and_says_so() {
     let (mut world, mut peer) = World::attached("a,b").await;
-    let frame = header(xid::NOTIFICATION, -1, ErrorCode::Ok);
-    // Answers that say nothing and fill the pipe: each is decoded, none may pile up.
-    peer.raw(&frame.repeat(50_000)).await;
-    given_up(&mut world, "").await;
+    let long = Response::Data { data: Some(vec![7; 1000]), stat: crate::support::stat(1) };
+    for _ in 0..800 {
+        world.session.submit(get_data("/x", false)).expect("room");
+    }
+    for zxid in 1..=800 {
+        let (number, _) = world.during(peer.request()).await;
+        peer.reply(number, zxid, long.clone()).await;
+    }
+    let mut all = world.past.len();
+    loop {
+        let batch = world.session.next().await;
+        assert!(batch.len() <= 260, "{}", batch.len());
+        all += batch.len();
+        if !world.session.has_buffered_frames() {
+            break;
+        }
+    }
+    // Nothing waits for anything new to arrive.
+    assert_eq!(all, 800);
 }
 
 async fn answered(answer: impl AsyncFn(&mut Peer)) -> String {

@@ -4,7 +4,7 @@ use zk_session::config::MAX_OUTSTANDING;
 use zk_session::wire::{ErrorCode, MultiOp, MultiResult, Request, Response};
 use zk_session::{Clock, Config, Happening, Lost, NotSent, RequestId};
 
-use crate::support::{Manner, World, data, get_data, stat};
+use crate::support::{Manner, T, World, data, get_data, stat};
 
 fn lost(happening: &Happening) -> Option<(RequestId, Lost)> {
     match happening {
@@ -29,11 +29,12 @@ async fn an_answer_carries_its_times_and_its_zxid() {
     world.during(tokio::time::sleep(std::time::Duration::from_millis(70))).await;
     world.during(peer.reply(xid, 42, Response::Multi(vec![MultiResult::Checked]))).await;
     let answered = world.clock.now();
-    let Happening::Reply { id: of, sent, received, zxid, connection, outcome } = world.happening().await
+    let Happening::Reply { id: of, sent, received, zxid, timeout, connection, outcome } =
+        world.happening().await
     else {
         panic!()
     };
-    assert_eq!((of, sent, zxid, connection), (id, submitted, 42, 1));
+    assert_eq!((of, sent, zxid, timeout, connection), (id, submitted, 42, T, 1));
     assert!(received >= answered);
     assert_eq!(outcome, Ok(Response::Multi(vec![MultiResult::Checked])));
     assert_eq!(world.session.last_zxid(), 42);

@@ -37,13 +37,13 @@ impl TestClock {
 
     /// What a suspended machine sees: time passes, and no timer knows of it.
     pub(crate) fn suspend(&self, time: Duration) {
-        *self.ahead.lock().unwrap() += time;
+        *self.ahead.lock().expect("no holder panics") += time;
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Duration {
-        self.origin.elapsed() + *self.ahead.lock().unwrap()
+        self.origin.elapsed() + *self.ahead.lock().expect("no holder panics")
     }
 }
 
@@ -67,17 +67,17 @@ pub(crate) struct Net {
 
 impl Net {
     pub(crate) fn set(&self, host: &str, manner: Manner) {
-        self.manners.lock().unwrap().insert(host.to_owned(), manner);
+        self.manners.lock().expect("no holder panics").insert(host.to_owned(), manner);
     }
 
     /// When each attempt to connect came, and to which address.
     pub(crate) fn attempts(&self) -> Vec<(Duration, String)> {
-        self.log.lock().unwrap().clone()
+        self.log.lock().expect("no holder panics").clone()
     }
 
     fn manner(&self, address: &str) -> Manner {
         let accept = Manner::Accept { pipe: PIPE };
-        self.manners.lock().unwrap().get(address).copied().unwrap_or(accept)
+        self.manners.lock().expect("no holder panics").get(address).copied().unwrap_or(accept)
     }
 }
 
@@ -95,7 +95,7 @@ impl Connector for Net {
     }
 
     async fn connect(&self, address: &String) -> io::Result<DuplexStream> {
-        self.log.lock().unwrap().push((self.clock.now(), address.clone()));
+        self.log.lock().expect("no holder panics").push((self.clock.now(), address.clone()));
         match self.manner(address) {
             Manner::Accept { pipe } => {
                 let (ours, theirs) = duplex(pipe);
@@ -142,7 +142,7 @@ impl Peer {
             password: password(session),
             read_only: Some(false),
         };
-        answer.encode(frame::DEFAULT_LIMIT, &mut out).unwrap();
+        answer.encode(frame::DEFAULT_LIMIT, &mut out).expect("encodes");
         self.raw(&out).await;
     }
 
@@ -181,14 +181,9 @@ impl Peer {
         }
     }
 
-    /// Waits until the client hangs up.
-    pub(crate) async fn hung_up(&mut self) {
-        while self.frame().await.is_some() {}
-    }
-
     pub(crate) async fn reply(&mut self, xid: i32, zxid: i64, response: Response) {
         let mut out = BytesMut::new();
-        response.encode(xid, zxid, frame::LENGTH_LIMIT, &mut out).unwrap();
+        response.encode(xid, zxid, frame::LENGTH_LIMIT, &mut out).expect("encodes");
         self.raw(&out).await;
     }
 
@@ -211,7 +206,7 @@ impl Peer {
 pub(crate) fn event(kind: EventKind, path: &str) -> BytesMut {
     let mut out = BytesMut::new();
     let event = WatchEvent { kind, state: WatchEvent::SYNC_CONNECTED, path: path.into() };
-    event.encode(-1, frame::LENGTH_LIMIT, &mut out).unwrap();
+    event.encode(-1, frame::LENGTH_LIMIT, &mut out).expect("encodes");
     out
 }
 
@@ -262,15 +257,15 @@ impl World {
 
     /// The next connection that the session opens.
     pub(crate) async fn peer(&mut self) -> Peer {
-        let mut arrivals = std::mem::replace(&mut self.arrivals, mpsc::unbounded_channel().1);
+        let mut arrivals = self.take_arrivals();
         let peer = self.during(arrivals.recv()).await.expect("the network exists");
         self.arrivals = arrivals;
         peer
     }
 
-    /// A connection that the session has opened already.
-    pub(crate) fn arrived(&mut self) -> Option<Peer> {
-        self.arrivals.try_recv().ok()
+    /// Hands all further connections to somebody else.
+    pub(crate) fn take_arrivals(&mut self) -> mpsc::UnboundedReceiver<Peer> {
+        std::mem::replace(&mut self.arrivals, mpsc::unbounded_channel().1)
     }
 
     /// The next thing that happened, in order.

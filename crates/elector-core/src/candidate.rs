@@ -72,7 +72,7 @@ impl Candidate {
                 if tenure.session.is_some_and(|before| before != session) {
                     end_session(tenure, line, now, Lost::SessionReplaced);
                 }
-                tenure.attach(connection, session, timeout, connect_sent);
+                tenure.attach(now, connection, session, timeout, connect_sent);
             }
             Input::Restored { connection } => {
                 tenure.restored(connection);

@@ -88,10 +88,11 @@ pub(crate) struct Tenure {
     pub(crate) entropy: Entropy,
     on_disconnect: OnDisconnect,
     link: Option<Link>,
+    attached_at: Moment,
     closing: bool,
     /// The session must be closed before anything else is made in it, once no work of ours is on.
     pub(crate) tainted: bool,
-    /// When the server hung up on an attached connection.
+    /// When a server hung up on a connection that had just been attached.
     moves: VecDeque<Moment>,
     asked: BTreeMap<RequestId, Request>,
     last_id: u64,
@@ -114,6 +115,7 @@ impl Tenure {
             entropy,
             on_disconnect,
             link: None,
+            attached_at: Moment::default(),
             closing: false,
             tainted: false,
             moves: VecDeque::new(),
@@ -170,7 +172,14 @@ impl Tenure {
         self.link.filter(|link| link.restored && !self.closing).map(|link| link.number)
     }
 
-    pub(crate) fn attach(&mut self, number: u64, session: i64, timeout: Duration, connect_sent: Moment) {
+    pub(crate) fn attach(
+        &mut self,
+        now: Moment,
+        number: u64,
+        session: i64,
+        timeout: Duration,
+        connect_sent: Moment,
+    ) {
         if self.session != Some(session) {
             self.session = Some(session);
             self.lease.begin_session(timeout);
@@ -178,6 +187,7 @@ impl Tenure {
         if let Some(from) = self.lease.attach(number, connect_sent, timeout) {
             self.emit(Output::Warn(Warning::TimeoutShrunk { from, to: timeout }));
         }
+        self.attached_at = now;
         self.link = Some(Link { number, restored: false });
         self.pulse.reset();
         if let Err(error) = self.timing().check() {
@@ -208,7 +218,10 @@ impl Tenure {
         }
         let within = self.timing().timeout;
         self.moves.retain(|moved| now.since(*moved) < within);
-        if closed_by_server {
+        // Two that take one session from each other do so at once; servers that are restarted one
+        // after the other let a connection live longer.
+        let young = now.since(self.attached_at) < within / 4;
+        if closed_by_server && young {
             self.moves.push_back(now);
         }
         self.moves.len() >= MOVES

@@ -3,6 +3,7 @@
 mod support;
 
 mod cancel;
+mod client;
 mod close;
 mod connect;
 mod ends;

@@ -66,6 +66,11 @@ pub(crate) struct Net {
 }
 
 impl Net {
+    pub(crate) fn new(clock: TestClock) -> (Self, mpsc::UnboundedReceiver<Peer>) {
+        let (sender, arrivals) = mpsc::unbounded_channel();
+        (Self { manners: Arc::default(), log: Arc::default(), clock, arrivals: sender }, arrivals)
+    }
+
     pub(crate) fn set(&self, host: &str, manner: Manner) {
         self.manners.lock().expect("no holder panics").insert(host.to_owned(), manner);
     }
@@ -230,9 +235,7 @@ impl World {
 
     pub(crate) fn with(servers: &str, change: impl FnOnce(&mut Config)) -> Self {
         let clock = TestClock::new();
-        let (sender, arrivals) = mpsc::unbounded_channel();
-        let net =
-            Net { manners: Arc::default(), log: Arc::default(), clock: clock.clone(), arrivals: sender };
+        let (net, arrivals) = Net::new(clock.clone());
         let mut config = Config::new(servers.parse().expect("a connect string"));
         config.timeout = T;
         change(&mut config);

@@ -50,6 +50,7 @@
 //! * [`Leadership`]: evidence of one won term, judged by the clock each time it is asked. Dropping
 //!   it resigns. [`Fence`] is its copy for spawned tasks.
 //! * [`Role`] and [`Notice`]: what a person or a log wants to know. Never act on them.
+//! * [`Reader`]: an election seen from outside, without taking part.
 //!
 //! # Working while leading
 //!
@@ -95,6 +96,7 @@ mod elector;
 mod error;
 mod leadership;
 mod path;
+mod reader;
 mod role;
 mod term;
 mod write;
@@ -105,5 +107,6 @@ pub use elector::{Elector, connect};
 pub use elector_core::{BudgetError, Error, Layout, Lost, OnDisconnect, Timing, Token, TokenError};
 pub use error::{CampaignError, ElectionPathError, ResignError, StartError, WriteError};
 pub use leadership::{Fence, Leadership};
+pub use reader::{ContenderInfo, ReadError, Reader, Snapshot};
 pub use role::{Neighbour, Notice, Role};
 pub use write::Write;

@@ -39,6 +39,8 @@ pub struct Client {
 #[derive(Debug, Default)]
 pub(crate) struct Status {
     pub(crate) was_up: bool,
+    /// The connection that carries the session now.
+    pub(crate) attachment: Option<Attachment>,
     /// What went wrong last at each server, until one answered.
     pub(crate) tried: BTreeMap<String, String>,
     pub(crate) ended: Option<SessionEnd>,
@@ -182,6 +184,11 @@ impl Client {
     /// [`MAX_EVENTS`] is told so and goes on with the newest.
     pub fn events(&self) -> broadcast::Receiver<ClientEvent> {
         self.events.subscribe()
+    }
+
+    /// The connection that carries the session, if any does.
+    pub fn attachment(&self) -> Option<Attachment> {
+        self.status.borrow().attachment.clone()
     }
 
     /// Sends any request that a session sends for its owner; the shape of the answer follows the request.

@@ -98,7 +98,10 @@ impl<C: Connector, K: Clock> Task<C, K> {
 
     fn happened(&mut self, happening: Happening) -> Option<SessionEnd> {
         match happening {
-            Happening::Attached(attachment) => self.tell(ClientEvent::Attached(attachment)),
+            Happening::Attached(attachment) => {
+                self.status.send_modify(|status| status.attachment = Some(attachment.clone()));
+                self.tell(ClientEvent::Attached(attachment));
+            }
             Happening::Restored { .. } => self.status.send_modify(|status| {
                 status.was_up = true;
                 status.tried.clear();
@@ -118,7 +121,10 @@ impl<C: Connector, K: Clock> Task<C, K> {
                 self.answer(id, Err(error));
             }
             Happening::Event { event, .. } => self.tell(ClientEvent::Watch(event)),
-            Happening::Detached { server, cause } => self.tell(ClientEvent::Detached { server, cause }),
+            Happening::Detached { server, cause } => {
+                self.status.send_modify(|status| status.attachment = None);
+                self.tell(ClientEvent::Detached { server, cause });
+            }
             Happening::Unreachable { server, error } => self.status.send_modify(|status| {
                 status.tried.insert(server, error);
             }),

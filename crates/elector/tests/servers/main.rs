@@ -2,5 +2,6 @@
 
 mod faults;
 mod peers;
+mod reading;
 mod succession;
 mod support;

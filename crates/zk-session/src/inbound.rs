@@ -71,7 +71,7 @@ impl<C: Connector, K: Clock> Session<C, K> {
 
     fn take_reply(&mut self, header: ReplyHeader, body: &[u8], received: Duration) -> Result<(), Nonsense> {
         let State::Attached(live) = &mut self.state else { return Ok(()) };
-        let op = live.outstanding.oldest(header.xid).map_err(|expected| match expected {
+        let (op, of_owner) = live.outstanding.oldest(header.xid).map_err(|expected| match expected {
             Some(expected) => format!("answer to request {}, expected {expected}", header.xid),
             None => format!("answer to request {}, none was outstanding", header.xid),
         })?;
@@ -83,7 +83,8 @@ impl<C: Connector, K: Clock> Session<C, K> {
             ErrorCode::Ok => Ok(Response::decode(op, body).map_err(|error| error.to_string())?),
             code => Err(code),
         };
-        if let Ok(response) = &mut outcome {
+        // An ensure makes the parents of the chroot as well, which lie outside it.
+        if let (true, Ok(response)) = (of_owner, &mut outcome) {
             self.chroot.response_inward(response).map_err(|_| "path outside the chroot".to_owned())?;
         }
         // Only now that the answer is believed: a request must not leave the queue without one.

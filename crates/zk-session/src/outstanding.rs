@@ -85,10 +85,13 @@ impl Outstanding {
         self.queue.push_back(pending);
     }
 
-    /// The operation of the oldest, if the answer's xid is its own; else the xid that should have come.
-    pub(crate) fn oldest(&self, xid: i32) -> Result<i32, Option<i32>> {
+    /// The operation of the oldest, and whether the owner sees its answer, if the xid is its own; else the
+    /// xid that should have come.
+    pub(crate) fn oldest(&self, xid: i32) -> Result<(i32, bool), Option<i32>> {
         match self.queue.front() {
-            Some(oldest) if oldest.xid == xid => Ok(oldest.op),
+            Some(oldest) if oldest.xid == xid => {
+                Ok((oldest.op, matches!(oldest.purpose, Purpose::Call { .. })))
+            }
             oldest => Err(oldest.map(|oldest| oldest.xid)),
         }
     }

@@ -167,15 +167,15 @@ async fn ensure_makes_the_chroot_and_all_parents() {
             Request::Create { path, .. } => {
                 made.push(path.clone());
                 match n {
-                    0 => peer.refuse(xid, 5, ErrorCode::NodeExists).await,
+                    2 => peer.refuse(xid, 6, ErrorCode::NodeExists).await,
                     // A parent that we may not create below, and that has the child all the same.
                     1 => peer.refuse(xid, 6, ErrorCode::NoAuth).await,
-                    _ => peer.reply(xid, 7, Response::Created { path }).await,
+                    _ => peer.reply(xid, 5 + n, Response::Created { path }).await,
                 }
             }
             Request::Exists { path, watch: false } => {
                 assert_eq!((path.as_str(), n), ("/chroot/deep/x/y", 4));
-                peer.reply(xid, 7, Response::Stat(stat(7))).await;
+                peer.reply(xid, 9, Response::Stat(stat(7))).await;
             }
             other => panic!("{other:?}"),
         }

@@ -39,6 +39,20 @@ fn reconnected_in_time_the_term_goes_on() {
 }
 
 #[test]
+fn pings_on_the_new_connection_are_worth_nothing_without_a_quorum() {
+    let mut c = Story::leading();
+    c.answering_probes_until(20_000);
+    let before = c.deadlines();
+    c.lose_connection();
+    c.attach();
+    c.restored();
+    for t in [21_000, 22_000, 23_000, 24_000] {
+        c.at(t + 5).pong(t);
+    }
+    assert_eq!(c.deadlines(), before);
+}
+
+#[test]
 fn a_waiting_one_is_verified_again_only_by_a_probe_on_the_new_connection() {
     let mut c = Story::enrolled("p1", 3);
     c.done("probe");
@@ -151,6 +165,19 @@ fn a_late_answer_revives_nothing_and_moves_no_deadline() {
     c.says(&["LOST 103: no quorum answered"]);
     c.withdraw();
     c.says(&["delete A3"]);
+}
+
+#[test]
+fn the_deadlines_of_a_term_that_is_stopping_no_longer_move() {
+    let mut c = leading_with_graces(OnDisconnect::Hold);
+    c.at(1_000).lose_connection();
+    c.at(7_200).attach();
+    c.restored();
+    c.at(7_300).wake();
+    c.says(&["probe A3", "STOPPING 103: no quorum answered"]);
+    c.at(7_320).done("probe"); // worth 7.2 s more, had it come in time
+    c.says(&[]);
+    assert_eq!(c.deadlines(), Some((7_300, 9_800)));
 }
 
 #[test]

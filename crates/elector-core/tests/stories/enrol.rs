@@ -1,5 +1,7 @@
 //! Steps 1, 2 and 4 of an undisturbed election: enrol, find one's place, lead.
 
+use elector_core::{Layout, Margins, OnDisconnect};
+
 use crate::support::Story;
 
 #[test]
@@ -26,10 +28,20 @@ fn alone_it_enrols_and_leads_with_the_creation_zxid() {
 }
 
 #[test]
-fn it_creates_under_a_name_that_curator_would_give() {
-    let c = Story::creating();
-    let guid = c.stem('A').strip_prefix("_c_").and_then(|rest| rest.strip_suffix("-latch-"));
-    assert_eq!(guid.map(str::len), Some(36));
+fn it_creates_under_the_names_that_its_family_gives() {
+    for (layout, before, length, after) in [
+        (Layout::Latch, "_c_", 36, "-latch-"),
+        (Layout::Lock, "_c_", 36, "-lock-"),
+        (Layout::Kazoo, "", 32, "__lock__"),
+    ] {
+        let mut c = Story::with(layout, Margins::default(), OnDisconnect::Hold);
+        c.campaign();
+        c.attach();
+        c.restored();
+        c.listed("");
+        let guid = c.stem('A').strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        assert_eq!(guid.map(str::len), Some(length), "{layout}: {}", c.stem('A'));
+    }
 }
 
 #[test]

@@ -99,6 +99,10 @@ impl Tree {
 }
 
 impl Ensemble {
+    pub(crate) fn connection(&mut self, number: u64) -> &mut Connection {
+        self.connections.get_mut(&number).expect("every connection ever made is kept")
+    }
+
     pub(crate) fn open_session(&mut self, now: u64) -> i64 {
         self.last_session += 1;
         self.sessions.insert(self.last_session, now);
@@ -149,7 +153,7 @@ impl Ensemble {
     fn watch(&mut self, connection: u64, names: &[String], sent: &mut Vec<(u64, Frame)>) {
         for name in names {
             if self.view(connection).nodes.contains_key(name) {
-                self.connections.get_mut(&connection).unwrap().watches.insert(name.clone());
+                self.connection(connection).watches.insert(name.clone());
             } else {
                 sent.push((connection, Frame::Event { name: name.clone(), change: Change::Deleted }));
             }
@@ -164,7 +168,7 @@ impl Ensemble {
     ) -> Option<Result<Answer, Refusal>> {
         if let Some(outcome) = self.view(connection).read(request) {
             if let (Request::Read { name, watch: true }, Ok(_)) = (request, &outcome) {
-                self.connections.get_mut(&connection).unwrap().watches.insert(name.clone());
+                self.connection(connection).watches.insert(name.clone());
             }
             return Some(outcome);
         }

@@ -1,11 +1,14 @@
 //! A few candidates and one model ensemble, in random histories that a seed plays again.
 //!
-//! `ensemble` is the tree with its sessions and watches, `peer` what drives one candidate and the
-//! application above it, `world` the time, the network and the faults. After every happening the
-//! world checks what must always hold; see [`world::World::check`].
+//! `ensemble` is the tree with its sessions and watches; `peer` and `turn` are what drives one
+//! candidate and the application above it; `world` is time and network, `trouble` the faults.
+//! After every happening `check` looks whether all still holds what must always hold.
 
+mod check;
 mod ensemble;
 mod peer;
+mod trouble;
+mod turn;
 mod world;
 
 use elector_core::Layout;

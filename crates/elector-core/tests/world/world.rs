@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use elector_core::{Answer, Input, Layout, Margins, Output, Request, SessionEnd, Token};
+use elector_core::{Input, Layout, Margins, Request, Token};
 
 use crate::ensemble::{Ensemble, Frame, Packet};
 use crate::peer::{Peer, Pending, Told};
@@ -30,7 +30,7 @@ impl Random {
 }
 
 #[derive(Debug, Clone)]
-enum Happening {
+pub(crate) enum Happening {
     /// The peer looks at its clock and its socket.
     Poll(usize),
     /// It sends a ConnectRequest.
@@ -45,6 +45,8 @@ enum Happening {
     /// The server has reported to the quorum leader that it heard from the session.
     Touch(u64),
     Expire(i64),
+    /// The server is cut off from its peers.
+    Cut(u64),
     /// The connection breaks.
     Break(u64),
     Withdraw(usize, Told),
@@ -52,22 +54,22 @@ enum Happening {
 }
 
 pub(crate) struct World {
-    seed: u64,
-    now: u64,
-    random: Random,
-    happenings: BTreeMap<(u64, u64), Happening>,
-    counted: u64,
-    ensemble: Ensemble,
-    peers: Vec<Peer>,
-    timeout: u64,
-    connections: u64,
-    troubled: bool,
+    pub(crate) seed: u64,
+    pub(crate) now: u64,
+    pub(crate) random: Random,
+    pub(crate) happenings: BTreeMap<(u64, u64), Happening>,
+    pub(crate) counted: u64,
+    pub(crate) ensemble: Ensemble,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) timeout: u64,
+    pub(crate) connections: u64,
+    pub(crate) troubled: bool,
     /// Creation zxids of the znodes that an operator deleted.
-    deposed: BTreeSet<i64>,
-    tokens: BTreeSet<Token>,
+    pub(crate) deposed: BTreeSet<i64>,
+    pub(crate) tokens: BTreeSet<Token>,
     pub(crate) lost: usize,
     pub(crate) lost_creates: usize,
-    trace: Vec<String>,
+    pub(crate) trace: Vec<String>,
 }
 
 impl World {
@@ -147,73 +149,23 @@ impl World {
         self.trace[from..].join("\n")
     }
 
-    // The checks.
-
-    /// What holds at every true time: whoever is within a term has the lowest live znode, so no two
-    /// are; except one whose znode an operator has deleted, who cannot know it yet.
-    fn check(&self) {
-        for peer in 0..self.peers.len() {
-            let Some(token) = self.peers[peer].term(self.now) else { continue };
-            let lowest = self.ensemble.tree.lowest().map(|node| node.czxid);
-            if lowest != Some(token.as_i64()) && !self.deposed.contains(&token.as_i64()) {
-                self.fail(format!("{peer} is within term {token}, but the lowest znode is {lowest:?}"));
-            }
-        }
-    }
-
-    /// What holds after each of a candidate's steps: no leading without a live deadline.
-    fn check_deadline(&self, peer: usize) {
-        let Peer { told, candidate, .. } = &self.peers[peer];
-        let live = candidate.deadlines().is_some_and(|d| self.peers[peer].local(self.now) < d.term);
-        if matches!(told, Told::Leading(_)) && !live {
-            self.fail(format!("{peer} leads without a live deadline"));
-        }
-    }
-
-    fn check_token(&mut self, token: Token) {
-        let highest = self.tokens.last().copied();
-        if !self.tokens.insert(token) {
-            self.fail(format!("a second term for {token}"));
-        }
-        if highest > Some(token) && !self.deposed.contains(&token.as_i64()) {
-            self.fail(format!("{token} after {highest:?}"));
-        }
-    }
-
-    pub(crate) fn check_that_one_leads(&self) {
-        let leaders = self.peers.iter().filter(|peer| matches!(peer.told, Told::Leading(_))).count();
-        if leaders != 1 {
-            self.fail(format!("{leaders} lead in the end"));
-        }
-    }
-
-    pub(crate) fn check_that_nothing_is_left(&self) {
-        if !self.ensemble.tree.nodes.is_empty() || self.peers.iter().any(|peer| !peer.resting) {
-            self.fail(format!("left behind: {:?}", self.ensemble.tree.nodes));
-        }
-    }
-
-    fn fail(&self, what: String) -> ! {
-        panic!("{}\n{:>9}: {what}\nseed {}", self.trace(), self.now, self.seed)
-    }
-
     // Happenings.
 
-    fn at(&mut self, time: u64, happening: Happening) {
+    pub(crate) fn at(&mut self, time: u64, happening: Happening) {
         self.counted += 1;
         self.happenings.insert((time, self.counted), happening);
     }
 
-    fn within(&mut self, from: u64, to: u64, happening: Happening) {
+    pub(crate) fn within(&mut self, from: u64, to: u64, happening: Happening) {
         let time = self.now + from + self.random.below(to - from);
         self.at(time, happening);
     }
 
-    fn poll_soon(&mut self, peer: usize) {
+    pub(crate) fn poll_soon(&mut self, peer: usize) {
         self.at(self.now.max(self.peers[peer].paused_until), Happening::Poll(peer));
     }
 
-    fn note(&mut self, what: String) {
+    pub(crate) fn note(&mut self, what: String) {
         self.trace.push(format!("{:>9}: {what}", self.now));
     }
 
@@ -251,6 +203,12 @@ impl World {
                     }
                 }
             }
+            Happening::Cut(connection) => {
+                if self.troubled {
+                    self.cut(connection);
+                    self.within(1, 2 * self.timeout, Happening::Break(connection));
+                }
+            }
             Happening::Break(connection) => {
                 if let Some(open) = self.ensemble.connections.get(&connection).filter(|c| c.open) {
                     let peer = open.peer;
@@ -267,7 +225,7 @@ impl World {
         }
     }
 
-    fn touch(&mut self, session: i64) {
+    pub(crate) fn touch(&mut self, session: i64) {
         if let Some(touched) = self.ensemble.sessions.get_mut(&session) {
             *touched = self.now;
             self.at(self.now + self.timeout, Happening::Expire(session));
@@ -275,7 +233,7 @@ impl World {
     }
 
     /// Changes the tree, and sends whatever follows.
-    fn change(&mut self, how: impl FnOnce(&mut Ensemble, &mut Vec<(u64, Frame)>)) {
+    pub(crate) fn change(&mut self, how: impl FnOnce(&mut Ensemble, &mut Vec<(u64, Frame)>)) {
         let mut sent = Vec::new();
         how(&mut self.ensemble, &mut sent);
         self.send_down(sent);
@@ -284,7 +242,7 @@ impl World {
     fn send_down(&mut self, sent: Vec<(u64, Frame)>) {
         for (connection, frame) in sent {
             let delay = 1 + self.random.below(20);
-            let channel = self.ensemble.connections.get_mut(&connection).unwrap();
+            let channel = self.ensemble.connection(connection);
             channel.down = channel.down.max(self.now + delay + channel.slow);
             let at = channel.down;
             self.at(at, Happening::Down(connection, frame));
@@ -344,16 +302,16 @@ impl World {
         let session = self.ensemble.connections[&connection].session;
         // The peer may have given this attempt up meanwhile.
         let current = self.peers[peer].connection == Some(connection);
-        self.ensemble.connections.get_mut(&connection).unwrap().open = current;
+        self.ensemble.connection(connection).open = current;
         self.send_down(vec![(connection, Frame::Connected { session })]);
     }
 
-    fn send_up(&mut self, peer: usize, packet: Packet) {
+    pub(crate) fn send_up(&mut self, peer: usize, packet: Packet) {
         let Some(connection) = self.peers[peer].connection else {
             self.fail(format!("{peer} sends {packet:?} without a connection"))
         };
         let delay = 1 + self.random.below(20);
-        let channel = self.ensemble.connections.get_mut(&connection).unwrap();
+        let channel = self.ensemble.connection(connection);
         channel.up = channel.up.max(self.now + delay + channel.slow);
         let at = channel.up;
         self.at(at, Happening::Up(connection, packet));
@@ -361,10 +319,10 @@ impl World {
     }
 
     /// Some of what was sent may still arrive, even after the next connection was made.
-    fn lose_connection(&mut self, peer: usize, closed_by_server: bool) {
+    pub(crate) fn lose_connection(&mut self, peer: usize, closed_by_server: bool) {
         let Some(connection) = self.peers[peer].connection else { return };
         self.note(format!("{peer} loses connection {connection}"));
-        self.ensemble.connections.get_mut(&connection).unwrap().open = false;
+        self.ensemble.connection(connection).open = false;
         let late = self.random.below(3_000);
         let mut arrives = true;
         let under_way: Vec<(u64, u64)> = self
@@ -388,266 +346,5 @@ impl World {
         let (from, to) = if hurried { (10, 250) } else { (500, 1_000) };
         self.within(from, to, Happening::Connect(peer));
         self.poll_soon(peer);
-    }
-
-    // A peer's turn.
-
-    fn poll(&mut self, peer: usize) {
-        if self.peers[peer].paused_until > self.now {
-            return self.poll_soon(peer);
-        }
-        let mut told = false;
-        loop {
-            if let Some(pending) = self.peers[peer].pending.pop_front() {
-                match pending {
-                    Pending::Tell(input) => self.feed(peer, input),
-                    Pending::Gone { closed_by_server } => self.gone(peer, closed_by_server),
-                }
-            } else if let Some((connection, frame)) = self.peers[peer].inbox.pop_front() {
-                if self.peers[peer].connection == Some(connection) {
-                    self.receive(peer, connection, frame);
-                }
-            } else if std::mem::take(&mut told) {
-                self.feed(peer, Input::Drained);
-                continue;
-            } else {
-                break;
-            }
-            told = true;
-        }
-        let wake = |who: &Peer, now| who.candidate.next_wake(who.local(now)).map(|at| who.true_time(at));
-        if wake(&self.peers[peer], self.now).is_some_and(|at| at <= self.now) {
-            self.feed(peer, Input::Wake);
-        }
-        self.keep_alive(peer);
-        let who = &self.peers[peer];
-        let regular = self.now + if who.connection.is_some() { 250 } else { 1_000 };
-        let next = wake(who, self.now).unwrap_or(regular).clamp(self.now + 1, regular);
-        let due = if who.pending.is_empty() { next } else { self.now };
-        // One poll at a time: those ahead of it are superseded by it.
-        self.happenings.retain(|_, happening| !matches!(happening, Happening::Poll(other) if *other == peer));
-        self.at(due, Happening::Poll(peer));
-    }
-
-    fn keep_alive(&mut self, peer: usize) {
-        let who = &self.peers[peer];
-        if who.connection.is_none() {
-            return;
-        }
-        let patience = if who.attached { self.timeout * 2 / 3 } else { 1_000 };
-        if who.last_heard + patience < self.now {
-            return self.lose_connection(peer, false);
-        }
-        let pace = who.candidate.pace(who.local(self.now)).ping_every;
-        let every = pace.map_or(self.timeout / 3, |every| every.as_millis() as u64);
-        if who.attached && who.last_sent + every <= self.now {
-            let sent = who.local(self.now);
-            self.peers[peer].pings.push_back(sent);
-            self.send_up(peer, Packet::Ping);
-        }
-    }
-
-    fn receive(&mut self, peer: usize, connection: u64, frame: Frame) {
-        let who = &mut self.peers[peer];
-        who.last_heard = self.now;
-        let received = who.local(self.now);
-        match frame {
-            Frame::Connected { session } => {
-                who.attached = true;
-                who.session = Some(session);
-                let (connect_sent, closing) = (who.connect_sent, who.closing);
-                let timeout = Duration::from_millis(self.timeout);
-                self.feed(peer, Input::Attached { connection, session, timeout, connect_sent });
-                if closing {
-                    self.send_up(peer, Packet::Close);
-                }
-                let names: Vec<String> = self.peers[peer].watches.iter().cloned().collect();
-                if names.is_empty() {
-                    self.feed(peer, Input::Restored { connection });
-                } else if self.peers[peer].attached {
-                    self.send_up(peer, Packet::SetWatches { names });
-                }
-            }
-            Frame::Restored => self.feed(peer, Input::Restored { connection }),
-            Frame::Expired => self.session_ends(peer, SessionEnd::Expired),
-            Frame::Closed => self.session_ends(peer, SessionEnd::Closed),
-            Frame::Event { name, change } => {
-                who.watches.remove(&name);
-                self.feed(peer, Input::Event { name, change });
-            }
-            Frame::Pong => {
-                if let Some(sent) = who.pings.pop_front() {
-                    self.feed(peer, Input::Pong { connection, sent, received });
-                }
-            }
-            Frame::Reply { id, zxid, outcome } => {
-                let Some(sent) = who.asked.remove(&id).flatten() else { return };
-                // Only a read that found something leaves a watch behind.
-                if let Ok(Answer::Node { .. }) = outcome {
-                    who.watches.insert(String::new());
-                }
-                self.feed(peer, Input::Reply { id, connection, sent, received, zxid, outcome });
-            }
-        }
-    }
-
-    fn session_ends(&mut self, peer: usize, end: SessionEnd) {
-        self.note(format!("{peer} hears that its session is over: {end:?}"));
-        if let Some(connection) = self.peers[peer].connection {
-            self.ensemble.connections.get_mut(&connection).unwrap().open = false;
-        }
-        let who = &mut self.peers[peer];
-        who.detach(false);
-        (who.session, who.closing) = (None, false);
-        who.watches.clear();
-        who.pending.push_back(Pending::Tell(Input::SessionEnded(end)));
-        self.within(10, 500, Happening::Connect(peer));
-    }
-
-    fn gone(&mut self, peer: usize, closed_by_server: bool) {
-        for (id, sent) in std::mem::take(&mut self.peers[peer].asked) {
-            self.feed(peer, Input::Unanswered { id, sent: sent.is_some() });
-        }
-        if !self.peers[peer].asked.is_empty() {
-            self.fail(format!("{peer} asks on a connection that is ending"));
-        }
-        self.feed(peer, Input::Detached { closed_by_server });
-    }
-
-    fn feed(&mut self, peer: usize, input: Input) {
-        let now = self.peers[peer].local(self.now);
-        if !matches!(input, Input::Drained | Input::Wake | Input::Pong { .. }) {
-            self.note(format!("{peer} < {input:?}"));
-        }
-        self.peers[peer].candidate.step(now, input);
-        while let Some(output) = self.peers[peer].candidate.next_output() {
-            if !matches!(output, Output::Send(_, Request::Probe { .. })) {
-                self.note(format!("{peer}   > {output:?}"));
-            }
-            self.perform(peer, output);
-        }
-        self.check_deadline(peer);
-    }
-
-    fn perform(&mut self, peer: usize, output: Output) {
-        match output {
-            Output::Send(id, request) => {
-                let who = &mut self.peers[peer];
-                let connected = who.connection.is_some();
-                let sent = connected.then(|| who.local(self.now));
-                who.asked.insert(id, sent);
-                if connected {
-                    if self.troubled && matches!(request, Request::Create { .. }) && self.random.one_in(3) {
-                        let connection = who.connection.unwrap_or_default();
-                        self.within(0, 60, Happening::Break(connection));
-                    }
-                    let who = &mut self.peers[peer];
-                    if let Request::Watch { names, .. } = &request {
-                        who.watches.extend(names.iter().cloned());
-                    }
-                    self.send_up(peer, Packet::Ask(id, request));
-                } else if !who.pending.iter().any(|next| matches!(next, Pending::Gone { .. })) {
-                    self.fail(format!("{peer} asks though it knows of no connection"));
-                }
-            }
-            Output::Lead { token } => {
-                self.check_token(token);
-                self.peers[peer].told = Told::Leading(token);
-                if self.troubled {
-                    self.within(500, 30_000, Happening::Withdraw(peer, Told::Leading(token)));
-                }
-            }
-            Output::Stopping { token, .. } => {
-                self.peers[peer].told = Told::Stopping(token);
-                self.within(1, 2_000, Happening::Withdraw(peer, Told::Stopping(token)));
-            }
-            Output::Lost { .. } => {
-                self.lost += 1;
-                self.peers[peer].told = Told::Nothing;
-                self.within(1, 500, Happening::Withdraw(peer, Told::Nothing));
-            }
-            Output::GiveUpConnection => self.lose_connection(peer, false),
-            Output::CloseSession => {
-                self.peers[peer].closing = true;
-                if self.peers[peer].attached {
-                    self.send_up(peer, Packet::Close);
-                }
-            }
-            Output::Left => {
-                self.peers[peer].resting = true;
-                if self.peers[peer].wants {
-                    self.peers[peer].pending.push_back(Pending::Tell(Input::Campaign));
-                    self.peers[peer].resting = false;
-                }
-            }
-            Output::Fail(error) => self.fail(format!("{peer} fails: {error}")),
-            Output::Warn(_) => {}
-        }
-    }
-
-    fn withdraw(&mut self, peer: usize) {
-        self.peers[peer].told = Told::Nothing;
-        self.peers[peer].resting = false;
-        self.peers[peer].pending.push_back(Pending::Tell(Input::Withdraw));
-        self.poll_soon(peer);
-    }
-
-    // Faults.
-
-    fn trouble(&mut self) {
-        if !self.troubled {
-            return;
-        }
-        self.within(50, 2_500, Happening::Trouble);
-        let peer = self.random.below(self.peers.len() as u64) as usize;
-        let connection = self.peers[peer].connection;
-        let while_ = self.random.below(15_000);
-        match self.random.below(16) {
-            0..4 => {
-                let closed_by_server = self.random.one_in(4);
-                self.lose_connection(peer, closed_by_server);
-            }
-            4..6 => {
-                self.note(format!("{peer} cannot reach anybody for {while_}"));
-                self.peers[peer].unreachable_until = self.now + while_;
-                self.lose_connection(peer, false);
-            }
-            6..8 => {
-                self.note(format!("{peer} pauses for {while_}"));
-                self.peers[peer].paused_until = self.now + while_;
-            }
-            8..11 => {
-                let Some(connection) = connection else { return };
-                self.note(format!("the server of connection {connection} is cut off"));
-                let tree = self.ensemble.tree.clone();
-                self.ensemble.connections.get_mut(&connection).unwrap().cut.get_or_insert(tree);
-                self.at(self.now + while_, Happening::Break(connection));
-            }
-            11..13 => {
-                let Some(connection) = connection else { return };
-                self.ensemble.connections.get_mut(&connection).unwrap().slow = while_ / 8;
-            }
-            13 => self.meddle(),
-            14 => self.withdraw(peer),
-            _ => self.ensemble.tree.reap(),
-        }
-    }
-
-    /// An operator deletes a znode, or writes to it.
-    fn meddle(&mut self) {
-        let count = self.ensemble.tree.nodes.len() as u64;
-        if count == 0 {
-            return;
-        }
-        let at = self.random.below(count) as usize;
-        let Some((name, node)) = self.ensemble.tree.nodes.iter().nth(at) else { return };
-        let (name, czxid) = (name.clone(), node.czxid);
-        if self.random.one_in(2) {
-            self.note(format!("an operator deletes {name:?} ({czxid})"));
-            self.deposed.insert(czxid);
-            self.change(|ensemble, sent| ensemble.delete(&name, sent));
-        } else {
-            self.change(|ensemble, sent| ensemble.touch(&name, sent));
-        }
     }
 }

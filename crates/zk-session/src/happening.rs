@@ -171,6 +171,10 @@ pub enum SessionEnd {
         /// The id in the answer.
         now: i64,
     },
+    /// Nothing was heard of it for its whole timeout, though connect requests went out: it was given up, so
+    /// that it can end. It may live on until then.
+    #[error("session unheard for its whole timeout")]
+    Unheard,
     /// It was closed by its owner, or ended while closing.
     #[error("session closed")]
     Closed,

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use zk_wire::{ErrorCode, ReplyHeader, Response, WatchEvent, xid};
+use zk_wire::{ErrorCode, EventKind, ReplyHeader, Response, WatchEvent, xid};
 
 use crate::clock::Clock;
 use crate::connector::Connector;
@@ -41,6 +41,9 @@ impl<C: Connector, K: Clock> Session<C, K> {
         }
         self.identity.last_zxid = self.identity.last_zxid.max(header.zxid);
         // An event about the session, or about what we cannot see, is none of the owner's.
+        if event.kind == EventKind::None {
+            return Ok(());
+        }
         if let Ok(path) = self.chroot.inward(&event.path) {
             event.path = path;
             let restoring = !live.restored;

@@ -81,6 +81,10 @@ impl Outstanding {
         self.queue.len() + requests <= MAX_OUTSTANDING
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     pub(crate) fn push(&mut self, pending: Pending) {
         self.queue.push_back(pending);
     }

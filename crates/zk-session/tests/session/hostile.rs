@@ -256,3 +256,38 @@ async fn frames_may_come_byte_by_byte() {
     let Happening::Reply { outcome, .. } = world.happening().await else { panic!() };
     assert!(matches!(outcome, Ok(Response::Data { .. })));
 }
+
+/// Frames that were right before a few of their bytes were changed, and bytes that never were right.
+#[tokio::test(start_paused = true)]
+async fn no_bytes_make_it_panic_or_answer_twice() {
+    let mut rng = fastrand::Rng::with_seed(0x5eed);
+    for _ in 0..500 {
+        let (mut world, mut peer) = World::attached("a").await;
+        let ids: Vec<_> = (0..3).map(|_| world.session.submit(get_data("/x", true)).expect("room")).collect();
+        let mut bytes = BytesMut::new();
+        for xid in 1..=3 {
+            data(i64::from(xid)).encode(xid, i64::from(xid), usize::MAX, &mut bytes).expect("encodes");
+            bytes.extend_from_slice(&event(EventKind::Deleted, "/x"));
+        }
+        for _ in 0..rng.usize(0..8) {
+            let at = rng.usize(..bytes.len());
+            bytes[at] = rng.u8(..);
+        }
+        bytes.truncate(rng.usize(..=bytes.len()));
+        for _ in 0..3 {
+            world.during(peer.request()).await;
+        }
+        peer.raw(&bytes).await;
+        drop(peer);
+        let mut told = Vec::new();
+        loop {
+            match world.happening().await {
+                Happening::Reply { id, .. } | Happening::Lost { id, .. } => told.push(id),
+                Happening::Detached { .. } => break,
+                Happening::Event { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(told, ids, "each exactly once, in order");
+    }
+}

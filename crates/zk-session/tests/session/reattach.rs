@@ -140,6 +140,25 @@ async fn after_a_suspend_the_clock_is_looked_at_before_the_socket() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_socket_that_wakes_the_session_after_a_suspend_is_not_believed_either() {
+    let (mut world, mut peer) = World::attached("a,b").await;
+    world.session.submit(get_data("/x", false)).expect("attached");
+    let (number, _) = world.during(peer.request()).await;
+    let clock = world.clock.clone();
+    world
+        .during(async {
+            // The session waits by now; its timer is far from due when the answer wakes it.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            clock.suspend(Duration::from_secs(60));
+            peer.reply(number, 5, data(1)).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        })
+        .await;
+    assert!(matches!(world.happening().await, Happening::Lost { .. }));
+    assert!(matches!(cause(&world.happening().await), Some(DetachCause::Silent(_))));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_is_behind_is_named_as_such() {
     let (mut world, mut peer) = World::attached("a,b").await;
     world.session.submit(get_data("/x", false)).expect("attached");

@@ -186,6 +186,17 @@ async fn ensure_makes_the_chroot_and_all_parents() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_ensure_too_large_is_refused_as_a_whole() {
+    let (mut world, mut peer) = World::attached("a").await;
+    let long = format!("/parent/{}", "x".repeat(1 << 20));
+    assert!(matches!(world.session.submit_ensure(&long), Err(NotSent::TooLarge(_))));
+    let many = format!("/{}", "x".repeat(100_000)).repeat(10);
+    assert_eq!(world.session.submit_ensure(&many), Err(NotSent::Full));
+    world.session.submit(get_data("/x", false)).expect("attached");
+    assert_eq!(world.during(peer.request()).await.1, get_data("/x", false));
+}
+
+#[tokio::test(start_paused = true)]
 async fn ensure_tells_what_stood_in_its_way() {
     let (mut world, mut peer) = World::attached("a").await;
     for _ in 0..2 {

@@ -1,6 +1,7 @@
 //! The session against a scripted server, over in-memory streams in paused time.
 
 mod support;
+mod unheard;
 
 mod cancel;
 mod client;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use zk_session::{Happening, Pace, SessionEnd};
+use zk_session::{Clock, Happening, Pace, SessionEnd};
 
 use crate::support::{SESSION, T, World, get_data};
 

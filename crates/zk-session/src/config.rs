@@ -98,8 +98,8 @@ impl Credential {
 /// How eagerly the session works; may change at any time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pace {
-    /// A ping goes when nothing was sent for so long; `None` is a third of the session timeout. Never
-    /// more rarely than that third.
+    /// A ping goes when nothing was sent for so long and no answer is outstanding; `None` is a third of the
+    /// session timeout. Never more rarely than that third.
     pub ping_every: Option<Duration>,
     /// How soon a lost connection is wanted back.
     pub urgency: Urgency,

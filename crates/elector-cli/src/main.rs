@@ -11,6 +11,7 @@ mod notify;
 mod program;
 mod run;
 mod signals;
+mod status;
 mod text;
 
 use std::ffi::OsString;
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
             ExitCode::from(exit::OK)
         }
         Ok(args::Request::Run(options)) => ExitCode::from(run::run(&options)),
-        Ok(args::Request::Status(_options)) => ExitCode::from(exit::FAILURE),
+        Ok(args::Request::Status(options)) => ExitCode::from(status::status(&options)),
         Err(message) => {
             log::complain(&message);
             ExitCode::from(exit::USAGE)

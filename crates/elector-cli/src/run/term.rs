@@ -155,7 +155,7 @@ impl Term {
     fn wake(&mut self, now: Duration) -> Vec<Action> {
         match self.state {
             State::Delay { until } if now < until => {
-                let wait = compact(until.saturating_sub(now));
+                let wait = compact(self.rules.takeover_delay);
                 let message = format!("{}; starting the program in {wait}", self.rules.leading);
                 vec![say(Level::Info, About::Leading, &message)]
             }

@@ -588,7 +588,10 @@ impl Queue {
             return None;
         }
         let probe = if own.is_near() { tenure.pulse.due(&tenure.lease, now) } else { None };
-        [probe, own.audit_at.filter(|_| own.verified.is_some())].into_iter().flatten().min()
+        // While a list is under way its answer comes first; to be woken for an audit would be in vain.
+        let listing = tenure.under_way(|request| matches!(request, Request::List { .. }));
+        let audit = own.audit_at.filter(|_| own.verified.is_some() && !listing);
+        [probe, audit].into_iter().flatten().min()
     }
 
     fn is_ours(&self, name: &str) -> bool {

@@ -79,6 +79,21 @@ fn after_a_connection_loss_it_is_not_repeated() {
 }
 
 #[test]
+fn an_audit_that_stays_unanswered_is_not_repeated_nor_asked_to_be_woken_for() {
+    let mut c = leading_at_the_audit();
+    c.now = 300_020;
+    while c.now < 620_000 {
+        if c.asks("probe") {
+            c.done("probe");
+        }
+        c.at(c.now + 500).wake();
+    }
+    c.says_besides_probes(&[]);
+    c.listed("A3");
+    c.says_besides_probes(&[]); // the next one is due 300 s from now
+}
+
+#[test]
 fn a_foreign_family_that_appears_later_is_warned_of_once() {
     let mut c = leading_at_the_audit();
     c.listed("A3 _c_x-lock-0000000004");

@@ -110,10 +110,15 @@ impl Story {
 
     /// One input, and the outputs into the transcript.
     pub(crate) fn tell(&mut self, input: Input) {
+        let woken = matches!(input, Input::Wake);
         let drained = !self.in_batch && !matches!(input, Input::Drained | Input::Wake);
         self.transcript.push(format!("{:>8.3} < {input:?}", self.now as f64 / 1_000.0));
         self.candidate.step(moment(self.now), input);
         self.collect();
+        // A driver that obeyed this would spin.
+        let overdue =
+            woken && self.candidate.next_wake(moment(self.now)).is_some_and(|at| at <= moment(self.now));
+        assert!(!overdue, "it asks to be woken for what it has just not done\n{}", self.told());
         if drained {
             self.tell(Input::Drained);
         }

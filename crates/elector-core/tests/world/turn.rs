@@ -35,6 +35,9 @@ impl World {
         let wake = |who: &Peer, now| who.candidate.next_wake(who.local(now)).map(|at| who.true_time(at));
         if wake(&self.peers[peer], self.now).is_some_and(|at| at <= self.now) {
             self.feed(peer, Input::Wake);
+            if wake(&self.peers[peer], self.now).is_some_and(|at| at <= self.now) {
+                self.fail(format!("{peer} wants to be woken again and again"));
+            }
         }
         self.keep_alive(peer);
         let who = &self.peers[peer];
@@ -71,7 +74,10 @@ impl World {
         match frame {
             Frame::Connected { session } => {
                 who.attached = true;
-                who.session = Some(session);
+                if who.session.replace(session).is_some_and(|before| before != session) {
+                    who.watches.clear();
+                    who.closing = false;
+                }
                 let (connect_sent, closing) = (who.connect_sent, who.closing);
                 let timeout = Duration::from_millis(self.timeout);
                 self.feed(peer, Input::Attached { connection, session, timeout, connect_sent });

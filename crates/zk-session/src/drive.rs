@@ -202,7 +202,8 @@ impl<C: Connector, K: Clock> Session<C, K> {
                 self.server_failed(error);
                 // Requests that arrive though no answer comes back would renew the session for ever,
                 // and whatever it holds would never be free again.
-                if swallowed && self.identity.id != 0 && !self.closing && now >= self.gone_at() {
+                let unheard = now >= self.identity.heard_at + self.smallest_timeout();
+                if swallowed && self.identity.id != 0 && !self.closing && unheard {
                     return self.end(SessionEnd::Unheard);
                 }
                 self.wait_for_next_attempt(now);
@@ -360,6 +361,9 @@ impl<C: Connector, K: Clock> Session<C, K> {
     /// The connection is gone; another attempt comes after a wait.
     pub(crate) fn detach(&mut self, cause: DetachCause) {
         let now = self.clock.now();
+        if let State::Attached(live) = &self.state {
+            self.identity.heard_at = live.link.last_received();
+        }
         let Some(Attachment { server, received, .. }) = self.drop_connection() else { return };
         self.identity.detached_at = now;
         if now.saturating_sub(received) >= STEADY_AFTER {

@@ -63,6 +63,8 @@ pub(crate) struct Identity {
     pub(crate) last_zxid: i64,
     /// The clock when the last connection ended.
     pub(crate) detached_at: Duration,
+    /// The clock when the last connection last received anything.
+    pub(crate) heard_at: Duration,
 }
 
 pub(crate) enum State<S> {

@@ -45,7 +45,9 @@ async fn a_session_that_hears_nothing_is_given_up_when_it_could_be_over() {
     };
     assert_eq!(end, SessionEnd::Unheard);
     let took = world.clock.now() - began;
-    assert!(took >= T && took < T + Duration::from_secs(3), "{took:?}");
+    // Heard at 0, detached at T/3; the attempt at which T has passed may take its own limit.
+    let heard = T / 3;
+    assert!(took + heard >= T && took + heard < T + T / 3 + Duration::from_secs(1), "{took:?}");
     world.session.restart();
     assert_ne!(world.session.session_id(), Some(SESSION));
 }

@@ -36,8 +36,29 @@ proptest! {
     }
 }
 
+/// With so many, most do not know all of those ahead of them.
+#[test]
+fn a_long_queue_in_random_histories() {
+    for seed in 0..8 {
+        play(World::of(Layout::Latch, seed, 14));
+    }
+}
+
+#[test]
+fn in_a_calm_world_nobody_is_disturbed() {
+    for (seed, layout) in (0..12).flat_map(|seed| [(seed, Layout::Latch), (seed, Layout::Single)]) {
+        let mut world = World::new(layout, seed).calm();
+        world.run(600_000);
+        world.check_that_one_leads();
+        assert_eq!((world.terms(), world.lost), (1, 0), "seed {seed}, {layout}");
+    }
+}
+
 fn history(layout: Layout, seed: u64) {
-    let mut world = World::new(layout, seed);
+    play(World::new(layout, seed));
+}
+
+fn play(mut world: World) {
     world.run(TROUBLE);
     world.end_of_trouble();
     world.run(REST);

@@ -73,12 +73,16 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// Two to four candidates.
     pub(crate) fn new(layout: Layout, seed: u64) -> World {
+        World::of(layout, seed, 2 + (seed % 3) as usize)
+    }
+
+    pub(crate) fn of(layout: Layout, seed: u64, count: usize) -> World {
         let mut random = Random(seed);
         let timeout = [6_000, 10_000][random.below(2) as usize];
         let early = Duration::from_millis([0, 1_500][random.below(2) as usize]);
         let margins = Margins { ensemble_tick: None, early };
-        let count = 2 + random.below(3) as usize;
         let peers = (0..count).map(|_| Peer::new(layout, timeout, margins, &mut random)).collect();
         let mut world = World {
             seed,
@@ -103,6 +107,12 @@ impl World {
         }
         world.at(3_000, Happening::Trouble);
         world
+    }
+
+    /// No faults, and nobody resigns.
+    pub(crate) fn calm(mut self) -> World {
+        self.troubled = false;
+        self
     }
 
     pub(crate) fn run(&mut self, duration: u64) {

@@ -65,3 +65,26 @@ fn two_contenders_of_one_name_are_told_apart() {
     second.signal(Signal::TERM);
     assert_eq!((first.end(LONG), second.end(LONG)), (Some(0), Some(0)));
 }
+
+#[test]
+fn a_single_znode_serves_as_an_election_too() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let servers = server.connect_string();
+    let contender = |id: &str| {
+        let options = format!("{SHORT} --layout single");
+        Elector::run(&servers, id, &options).word("/lone/master").script("exec sleep 1000").start()
+    };
+    let mut first = contender("first");
+    let led = first.wait_for("leading with token");
+    let mut second = contender("second");
+    second.wait_for("connected to");
+    first.signal(Signal::TERM);
+    assert_eq!(first.end(LONG), Some(0), "{}", first.said());
+    let led_next = second.wait_for("leading with token");
+    assert!(number_after(&led_next, "token") > number_after(&led, "token"));
+    second.signal(Signal::TERM);
+    assert_eq!(second.end(LONG), Some(0), "{}", second.said());
+}

@@ -94,7 +94,7 @@ impl Candidate {
             }
             Input::Reply { id, connection, sent, received, zxid, outcome } => {
                 let Some(request) = tenure.answered(id) else { return };
-                tenure.lease.acknowledged(connection, sent, received, request.is_transaction());
+                tenure.lease.acknowledged(connection, sent, received, request.is_proved_by(&outcome));
                 tenure.pulse.answered(id, received);
                 match line {
                     Line::Queue(queue) => queue.replied(tenure, now, id, request, zxid, outcome),

@@ -31,7 +31,7 @@ use crate::layout::{Family, Layout};
 use crate::message::{Answer, Change, Output, Refusal, Request, RequestId};
 use crate::moment::Moment;
 use crate::pulse::jittered;
-use crate::tenure::{Goal, Tenure, Term, refused};
+use crate::tenure::{Goal, Tenure, Term, is_of_the_server, refused};
 use crate::token::Token;
 
 /// So many of the nearest lower contenders are remembered.
@@ -260,6 +260,11 @@ impl Queue {
     }
 
     fn create_refused(&mut self, tenure: &mut Tenure, refusal: Refusal) {
+        if is_of_the_server(refusal) {
+            self.ambiguous = true;
+            self.place = Place::Enrolling(Step::Ambiguous);
+            return tenure.give_up_connection();
+        }
         self.place = Place::Out;
         match refusal {
             Refusal::NoNode => self.place = Place::Enrolling(Step::Parents),

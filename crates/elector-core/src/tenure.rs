@@ -21,6 +21,7 @@ const CONNECTION_LOSS: i32 = -4;
 const OPERATION_TIMEOUT: i32 = -7;
 const SESSION_EXPIRED: i32 = -112;
 const SESSION_MOVED: i32 = -118;
+const THROTTLED: i32 = -127;
 
 /// Where a candidate's random numbers come from: the operating system, or a simulator's seed.
 pub struct Entropy(Box<dyn FnMut() -> u64 + Send>);
@@ -180,17 +181,19 @@ impl Tenure {
         timeout: Duration,
         connect_sent: Moment,
     ) {
-        if self.session != Some(session) {
+        let mut another_timeout = self.session != Some(session);
+        if another_timeout {
             self.session = Some(session);
             self.lease.begin_session(timeout);
         }
         if let Some(from) = self.lease.attach(number, connect_sent, timeout) {
+            another_timeout = true;
             self.emit(Output::Warn(Warning::TimeoutShrunk { from, to: timeout }));
         }
         self.attached_at = now;
         self.link = Some(Link { number, restored: false });
         self.pulse.reset();
-        if let Err(error) = self.timing().check() {
+        if another_timeout && let Err(error) = self.timing().check() {
             self.fail(error.into());
         }
     }
@@ -349,12 +352,18 @@ impl Tenure {
     }
 }
 
+/// A code that says nothing of the request, not even whether it will be carried out.
+pub(crate) fn is_of_the_server(refusal: Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::Code(CONNECTION_LOSS | OPERATION_TIMEOUT | SESSION_EXPIRED | SESSION_MOVED | THROTTLED)
+    )
+}
+
 /// A refusal that waiting does not mend, unless it speaks of the session rather than of the request.
 pub(crate) fn refused(tenure: &mut Tenure, action: &'static str, refusal: Refusal) {
     let error = match refusal {
-        Refusal::Code(CONNECTION_LOSS | OPERATION_TIMEOUT | SESSION_EXPIRED | SESSION_MOVED) => {
-            return tenure.give_up_connection();
-        }
+        refusal if is_of_the_server(refusal) => return tenure.give_up_connection(),
         Refusal::NoAuth => Error::NoPermission { action },
         Refusal::InvalidAcl => Error::InvalidAcl,
         Refusal::NoChildrenForEphemerals => Error::PathIsEphemeral,

@@ -1,6 +1,6 @@
 //! The connection was lost before the answer to a create: it may have happened, or still happen.
 
-use elector_core::SessionEnd;
+use elector_core::{Refusal, SessionEnd};
 
 use crate::support::Story;
 
@@ -182,4 +182,28 @@ fn a_new_session_is_not_suspect_any_more() {
     c.skip();
     c.withdraw();
     c.says(&["delete C7"]);
+}
+
+#[test]
+fn a_code_by_which_a_server_speaks_of_itself_tells_nothing_of_the_create() {
+    for code in [-4, -7, -127] {
+        let mut c = Story::creating();
+        c.refuse("create", Refusal::Code(code));
+        c.says(&["give up the connection"]);
+        c.lose_connection();
+        c.attach();
+        c.restored();
+        c.says(&["sync"]);
+        c.withdraw();
+        c.says(&["close the session"]);
+    }
+}
+
+#[test]
+fn such_a_code_to_a_probe_proves_no_quorum() {
+    let mut c = Story::leading();
+    let before = c.deadlines();
+    c.at(3_000).refuse("probe", Refusal::Code(-7));
+    assert_eq!(c.deadlines(), before);
+    c.says(&["give up the connection"]);
 }

@@ -176,8 +176,11 @@ fn deleted_by_an_operator_the_term_is_lost_and_it_rests_before_it_enrols() {
     c.at(1_000).deleted("");
     c.says(&["LOST 7: our znode was deleted"]);
     c.withdraw();
+    c.says(&["close the session"]);
+    c.session_ended(SessionEnd::Closed);
     c.says(&["left"]);
     c.campaign();
+    c.new_session(0x52);
     c.refuse("read", Refusal::NoNode);
     c.says(&["read the znode watching"]);
     assert_eq!(c.wakes_at(), Some(6_000), "the others get their turn: T/2");

@@ -3,8 +3,11 @@
 
 mod common;
 
-use common::{Elector, LONG, Running, SHORT, TICK, is_there, number_after, shared_server, wait_until_gone};
-use rustix::process::Signal;
+use common::{
+    Elector, LONG, Running, SHORT, SHORT_TIMEOUT, TICK, is_there, number_after, shared_server,
+    wait_until_gone,
+};
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::time::{Duration, Instant};
 use zk_ensemble::{Ensemble, Onlooker};
 
@@ -109,5 +112,25 @@ fn on_disconnect_stop_does_not_wait_for_the_lease() {
     server.server(0).kill();
     let stopping = run.wait_for("stopping the program");
     assert!(stopping.contains("connection lost"), "{stopping}");
+    assert_eq!(run.end(LONG), Some(75), "{}", run.said());
+}
+
+#[test]
+fn after_a_pause_of_everything_the_program_dies_before_anything_else_happens() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let mut run = start(&server.connect_string(), "/paused", "--once", STUBBORN);
+    let program = number_after(&run.wait_for("leading with token"), "pid");
+    run.wait_for_output("started");
+    let group = Pid::from_raw(i32::try_from(program).expect("a pid")).expect("a pid");
+    kill_process_group(group, Signal::STOP).expect("it is ours");
+    run.signal(Signal::STOP);
+    // Longer than the session lives: another one could lead by now.
+    std::thread::sleep(SHORT_TIMEOUT + 2 * TICK);
+    kill_process_group(group, Signal::CONT).expect("it is ours");
+    run.signal(Signal::CONT);
+    wait_until_gone(program, Duration::from_millis(500));
     assert_eq!(run.end(LONG), Some(75), "{}", run.said());
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Elector, LONG, Running, SHORT, shared_server};
+use common::{Elector, LONG, Running, SHORT, hup_is_ignored, shared_server};
 use rustix::process::Signal;
 
 /// A program that says when its traps are set, and then works on.
@@ -91,6 +91,9 @@ fn other_signals_are_the_programs_and_a_pause_is_refused() {
     let mut run = start(&servers, "/signals", "", &format!("{traps}{WORK}"));
     run.wait_for_output("ready");
     for (name, signal) in signals {
+        if signal == Signal::HUP && hup_is_ignored() {
+            continue;
+        }
         run.signal(signal);
         run.wait_for_output(&format!("got {name}"));
     }
@@ -110,6 +113,9 @@ fn whoever_waits_leaves_when_asked() {
     let mut leader = start(&servers, "/leave", "", WORK);
     leader.wait_for_output("ready");
     for (signal, code) in [(Signal::TERM, 0), (Signal::INT, 130), (Signal::HUP, 129), (Signal::QUIT, 131)] {
+        if signal == Signal::HUP && hup_is_ignored() {
+            continue;
+        }
         let mut waiting = start(&servers, "/leave", "", "exit 9");
         waiting.wait_for("waiting, 2nd of 2");
         waiting.signal(Signal::USR1);
@@ -120,4 +126,24 @@ fn whoever_waits_leaves_when_asked() {
     }
     leader.signal(Signal::TERM);
     assert_eq!(leader.end(LONG), Some(0));
+}
+
+#[test]
+fn under_nohup_a_logout_ends_nothing() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let mut run = Elector::run(&server.connect_string(), "one", SHORT)
+        .word("/nohup")
+        .script(WORK)
+        .through(&["nohup"])
+        .start();
+    run.wait_for_output("ready");
+    run.signal(Signal::HUP);
+    run.signal(Signal::TSTP);
+    run.wait_for("Ctrl-Z is refused");
+    run.signal(Signal::TERM);
+    assert_eq!(run.end(LONG), Some(0), "{}", run.said());
+    assert!(!run.said().contains("HUP"), "{}", run.said());
 }

@@ -59,6 +59,7 @@ fn two_contenders_of_one_name_are_told_apart() {
     let mut first = contender();
     let token = number_after(&first.wait_for("leading with token"), "token");
     let mut second = contender();
+    second.wait_for("warning: another contender is called twin as well");
     second.wait_for("behind twin (leads with token");
     first.signal(Signal::TERM);
     assert!(number_after(&second.wait_for("leading with token"), "token") > token);

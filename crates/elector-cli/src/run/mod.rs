@@ -85,6 +85,8 @@ fn start(options: &RunOptions, file: PathBuf) -> std::io::Result<u8> {
         let signals = Signals::new()?;
         let (tell, events) = mpsc::channel(MAX_EVENTS);
         let keeper = Keeper::new(move |event| drop(tell.try_send(event)))?;
+        // Nothing on this thread ever blocks (the log and the program have threads of their own), so the election
+        // runs here as well; and it begins only after we listen to what it tells.
         let elector = match builder.start() {
             Ok(elector) => elector,
             Err(error) => {
@@ -95,7 +97,7 @@ fn start(options: &RunOptions, file: PathBuf) -> std::io::Result<u8> {
         let log = Log::new(common.log, &common.election, &options.id)?;
         let notices = elector.notices();
         let give_up_at = options.wait.map(|wait| Instant::now() + wait);
-        let narrator = Narrator::new(&common.servers);
+        let narrator = Narrator::new(&common.servers, &options.id);
         let run = Run { options, file, log, keeper, events, signals, elector, notices, narrator, give_up_at };
         Ok(run.play_out().await)
     })
@@ -116,9 +118,7 @@ fn configure(options: &RunOptions) -> Result<elector::Builder, String> {
             true => elector::OnDisconnect::Stop,
             false => elector::OnDisconnect::Hold,
         })
-        .name_neighbours(true)
-        // The program's output and the log must not slow the lease down.
-        .own_thread();
+        .name_neighbours(true);
     for credential in &common.credentials {
         builder = builder.credential(credential.scheme.as_str(), credential.auth.as_slice());
     }

@@ -18,6 +18,9 @@ const NAME_WITHIN: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Narrator {
     servers: String,
+    own_id: String,
+    /// Whether it was said that somebody else has our name.
+    twin_said: bool,
     /// When it was last said that no server answers.
     unreachable_said: Option<Instant>,
     /// The servers of the last failed round and what went wrong, for `--connect-timeout`.
@@ -31,9 +34,11 @@ pub(super) struct Narrator {
 }
 
 impl Narrator {
-    pub(super) fn new(servers: &str) -> Narrator {
+    pub(super) fn new(servers: &str, own_id: &str) -> Narrator {
         Narrator {
             servers: shown_servers(servers),
+            own_id: own_id.to_string(),
+            twin_said: false,
             unreachable_said: None,
             last_round: None,
             waiting_said: None,
@@ -112,7 +117,21 @@ impl Narrator {
     }
 
     /// What a change of the place in the queue is worth saying.
-    pub(super) fn role(&mut self, role: &Role, now: Instant) -> Option<Entry> {
+    pub(super) fn role(&mut self, role: &Role, now: Instant) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        if let Role::Waiting { behind: Some(neighbour), .. } = role
+            && neighbour.id == self.own_id
+            && !self.twin_said
+        {
+            self.twin_said = true;
+            let message = format!("another contender is called {} as well", escape(&self.own_id));
+            entries.push(entry(Level::Warn, About::Error, message));
+        }
+        entries.extend(self.place(role, now));
+        entries
+    }
+
+    fn place(&mut self, role: &Role, now: Instant) -> Option<Entry> {
         let Role::Waiting { ahead, contenders, behind } = role else {
             self.held = None;
             return None;
@@ -208,8 +227,11 @@ mod tests {
         Role::Waiting { ahead, contenders, behind }
     }
 
-    fn text(entry: Option<Entry>) -> Option<String> {
-        entry.map(|entry| entry.message)
+    fn text(entries: impl IntoIterator<Item = Entry>) -> Option<String> {
+        let mut messages = entries.into_iter().map(|entry| entry.message);
+        let first = messages.next();
+        assert_eq!(messages.next(), None);
+        first
     }
 
     #[test]
@@ -222,7 +244,7 @@ mod tests {
     #[test]
     fn the_queue_is_told_once_and_with_the_name_ahead() {
         let now = Instant::now();
-        let mut narrator = Narrator::new("zk1");
+        let mut narrator = Narrator::new("zk1", "me");
         assert_eq!(text(narrator.role(&waiting(1, 3, None), now)), None);
         let told = narrator.role(&waiting(1, 3, neighbour("web1:812\u{1b}[2J")), now);
         assert_eq!(
@@ -241,17 +263,27 @@ mod tests {
     #[test]
     fn a_name_that_does_not_come_is_not_waited_for() {
         let now = Instant::now();
-        let mut narrator = Narrator::new("zk1");
-        assert!(narrator.role(&waiting(2, 3, None), now).is_none());
+        let mut narrator = Narrator::new("zk1", "me");
+        assert!(narrator.role(&waiting(2, 3, None), now).is_empty());
         assert_eq!(narrator.held_until(), Some(now + NAME_WITHIN));
         assert_eq!(text(narrator.release()).as_deref(), Some("waiting, 3rd of 3"));
         assert!(narrator.release().is_none());
     }
 
     #[test]
+    fn a_twin_is_told_of_once() {
+        let now = Instant::now();
+        let mut narrator = Narrator::new("zk1", "me");
+        let told = narrator.role(&waiting(1, 2, neighbour("me")), now);
+        assert_eq!(told[0].message, "another contender is called me as well");
+        assert_eq!(told.len(), 2);
+        assert_eq!(narrator.role(&waiting(1, 3, neighbour("me")), now).len(), 1);
+    }
+
+    #[test]
     fn failed_rounds_are_told_at_most_every_ten_seconds() {
         let now = Instant::now();
-        let mut narrator = Narrator::new("zk1,zk2");
+        let mut narrator = Narrator::new("zk1,zk2", "me");
         let notice = Notice::Unreachable { tried: vec![("zk1:2181".into(), "connection refused".into())] };
         assert_eq!(narrator.outside_a_term(&notice, now).len(), 1);
         assert_eq!(narrator.outside_a_term(&notice, now + Duration::from_secs(9)).len(), 0);
@@ -264,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_leader_is_told_how_long_it_may_go_on() {
-        let mut narrator = Narrator::new("zk1");
+        let mut narrator = Narrator::new("zk1", "me");
         let lost = Notice::Disconnected {
             server: "zk2:2181".into(),
             cause: "connection reset".into(),

@@ -28,17 +28,17 @@ impl Run<'_> {
                         return Err(code::left(signal));
                     }
                 }
-                connected = self.elector.connected() => {
-                    return connected.map_err(|error| {
-                        self.say(Level::Error, About::Error, error.to_string());
-                        failure::start_code(&error)
-                    });
-                }
                 notice = next_notice(&mut self.notices) => {
                     self.narrate(&notice);
                     if self.at_once() && matches!(notice, Notice::Unreachable { .. }) {
                         return Err(self.give_up("no server answers"));
                     }
+                }
+                connected = self.elector.connected() => {
+                    return connected.map_err(|error| {
+                        self.say(Level::Error, About::Error, error.to_string());
+                        failure::start_code(&error)
+                    });
                 }
                 () = sleep_until(too_late) => {
                     let message = self.narrator.unreachable_within(limit.unwrap_or_default());
@@ -78,7 +78,7 @@ impl Run<'_> {
                 notice = next_notice(&mut self.notices) => self.narrate(&notice),
                 Ok(()) = role.changed() => {
                     let role = role.borrow_and_update().clone();
-                    if let Some(entry) = self.narrator.role(&role, Instant::now()) {
+                    for entry in self.narrator.role(&role, Instant::now()) {
                         self.log.say(&entry);
                     }
                     if self.at_once() && matches!(role, Role::Waiting { ahead, .. } if ahead > 0) {

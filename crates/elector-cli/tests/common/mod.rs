@@ -27,6 +27,8 @@ pub(crate) const SHORT_TIMEOUT: Duration = Duration::from_secs(4);
 /// A command line in the making.
 #[derive(Clone)]
 pub(crate) struct Elector {
+    /// A program and its arguments that start the command, such as `nohup`.
+    through: Vec<OsString>,
     words: Vec<OsString>,
     variables: Vec<(OsString, OsString)>,
 }
@@ -41,7 +43,7 @@ pub(crate) struct Output {
 impl Elector {
     /// Without any word.
     pub(crate) fn bare() -> Elector {
-        Elector { words: Vec::new(), variables: Vec::new() }
+        Elector { through: Vec::new(), words: Vec::new(), variables: Vec::new() }
     }
 
     pub(crate) fn new(command: &str) -> Elector {
@@ -76,6 +78,12 @@ impl Elector {
         self.words("-- sh -c").word(script)
     }
 
+    /// Starts it through another program, which has to become it under the same process id.
+    pub(crate) fn through(mut self, program: &[&str]) -> Elector {
+        self.through = program.iter().map(OsString::from).collect();
+        self
+    }
+
     pub(crate) fn env(mut self, name: &str, value: &str) -> Elector {
         self.variables.push((name.into(), value.into()));
         self
@@ -90,8 +98,11 @@ impl Elector {
 
     /// Starts it. It is killed when the value is dropped, or the test's process ends.
     pub(crate) fn start(self) -> Running {
-        let mut command = bound_command(env!("CARGO_BIN_EXE_elector"));
-        command.args(&self.words).envs(self.variables.clone());
+        let mut all = self.through.clone();
+        all.push(env!("CARGO_BIN_EXE_elector").into());
+        all.extend(self.words.iter().cloned());
+        let mut command = bound_command(&all[0]);
+        command.args(&all[1..]).envs(self.variables.clone());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut owned = zk_ensemble::spawn(command).expect("elector starts");
         let child = owned.child();
@@ -162,6 +173,13 @@ impl Running {
         self.stderr.wait_for_close();
         status.code()
     }
+}
+
+/// Whether this test was started with HUP ignored, as by `nohup`; then so is the command, and leaves HUP alone.
+pub(crate) fn hup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").expect("our own");
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("its mask");
+    u64::from_str_radix(mask.trim(), 16).expect("a number") & 1 == 1
 }
 
 /// Sends a signal to the command alone.

@@ -87,8 +87,14 @@
 //! The driver is one task on the caller's tokio runtime, or on a thread of its own with
 //! [`Builder::own_thread`]. A starved driver cannot make a stale leader, since every check reads the
 //! clock; it can only lose a leadership for nothing.
+//!
+//! Features, none by default: `blocking` for programs without an async runtime; `serde` for writing
+//! and reading a [`Token`] as a decimal string, which no reader rounds. Neither changes anything
+//! about safety.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod builder;
 mod campaign;
 mod driver;

@@ -90,7 +90,7 @@ fn every_option_can_come_from_the_environment_and_a_flag_wins() {
     assert_eq!(options.ensemble_tick, Some(Duration::from_secs(2)));
     assert_eq!(options.loss_grace, Duration::from_millis(1500));
     assert_eq!(options.takeover_delay, Duration::from_secs(1));
-    assert!(options.common.log.quiet && !options.common.log.verbose);
+    assert!(options.log.quiet && !options.log.verbose);
     assert_eq!(options.common.details, ["--stop-grace is a flag and wins over ELECTOR_STOP_GRACE"]);
     assert!(options.common.warnings.is_empty(), "{:?}", options.common.warnings);
 }

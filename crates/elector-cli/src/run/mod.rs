@@ -81,7 +81,7 @@ fn start(options: &RunOptions, file: PathBuf) -> std::io::Result<u8> {
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let code = runtime.block_on(async {
         let signals = Signals::new()?;
         let (tell, events) = mpsc::channel(MAX_EVENTS);
         let keeper = Keeper::new(move |event| drop(tell.try_send(event)))?;
@@ -94,13 +94,16 @@ fn start(options: &RunOptions, file: PathBuf) -> std::io::Result<u8> {
                 return Ok(failure::start_code(&error));
             }
         };
-        let log = Log::new(common.log, &common.election, &options.id)?;
+        let log = Log::new(options.log, &common.election, &options.id)?;
         let notices = elector.notices();
         let give_up_at = options.wait.map(|wait| Instant::now() + wait);
         let narrator = Narrator::new(&common.servers, &options.id);
         let run = Run { options, file, log, keeper, events, signals, elector, notices, narrator, give_up_at };
         Ok(run.play_out().await)
-    })
+    });
+    // A look-up of a name that hangs in the system's resolver must not hold up the end.
+    runtime.shutdown_background();
+    code
 }
 
 /// The library's builder for these options.

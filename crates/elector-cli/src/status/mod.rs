@@ -24,7 +24,7 @@ const CLOSE_LIMIT: Duration = Duration::from_millis(500);
 
 /// Asks, answers, and tells the exit status.
 pub(crate) fn status(options: &StatusOptions) -> u8 {
-    let loud = !options.common.log.quiet;
+    let loud = !options.common.quiet;
     if loud {
         warn(&options.common.warnings);
     }
@@ -36,6 +36,8 @@ pub(crate) fn status(options: &StatusOptions) -> u8 {
         }
     };
     let read = runtime.block_on(read(options));
+    // A look-up of a name that hangs in the system's resolver must not hold up the answer.
+    runtime.shutdown_background();
     let answer = match answer(options, read) {
         Ok(answer) => answer,
         Err(refused) => {

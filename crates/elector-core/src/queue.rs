@@ -241,7 +241,7 @@ impl Queue {
     }
 
     fn enroll(&mut self, tenure: &mut Tenure, name: &str, czxid: i64, verified: Option<u64>) {
-        tenure.term = Term::None;
+        tenure.begin(czxid);
         match Contender::parse(name) {
             Ok(Some(Contender { name, sequence })) => {
                 self.was_near = false;

@@ -152,7 +152,7 @@ impl Single {
             // A read tells the owner after a lost create reply; only a create's own answer is a
             // quorum's.
             _ => {
-                tenure.term = Term::None;
+                tenure.begin(czxid);
                 tenure.pulse.hurry();
                 self.leaving = true;
                 self.place = Place::Held(Held { czxid, confirmed: !created, verified: created });

@@ -95,6 +95,8 @@ pub(crate) struct Tenure {
     pub(crate) tainted: bool,
     /// When a server hung up on a connection that had just been attached.
     moves: VecDeque<Moment>,
+    /// The token of our newest term, in whatever session; 0 before the first.
+    newest_term: i64,
     asked: BTreeMap<RequestId, Request>,
     last_id: u64,
     outputs: VecDeque<Output>,
@@ -120,6 +122,7 @@ impl Tenure {
             closing: false,
             tainted: false,
             moves: VecDeque::new(),
+            newest_term: 0,
             asked: BTreeMap::new(),
             last_id: 0,
             outputs: VecDeque::new(),
@@ -278,9 +281,19 @@ impl Tenure {
 
     // The term. Each of these moves it downwards or not at all.
 
+    /// A znode of ours was made at `czxid` and may have a term, unless the ensemble's data went back.
+    pub(crate) fn begin(&mut self, czxid: i64) {
+        self.term = Term::None;
+        if czxid <= self.newest_term {
+            self.tainted = true;
+            self.fail(Error::WentBack { seen: self.newest_term, given: czxid });
+        }
+    }
+
     pub(crate) fn lead(&mut self, token: Token) {
         if self.term == Term::None {
             self.term = Term::Leading(token);
+            self.newest_term = token.as_i64();
             self.emit(Output::Lead { token });
         }
     }

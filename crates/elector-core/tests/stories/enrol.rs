@@ -1,6 +1,6 @@
 //! Steps 1, 2 and 4 of an undisturbed election: enrol, find one's place, lead.
 
-use elector_core::{Layout, Margins, OnDisconnect};
+use elector_core::{Layout, Margins, OnDisconnect, SessionEnd};
 
 use crate::support::Story;
 
@@ -112,4 +112,23 @@ fn without_a_campaign_it_only_listens() {
     c.says(&[]);
     c.campaign();
     c.says(&["list"]);
+}
+
+/// E19: the ensemble was restored from a backup, and its numbers with it.
+#[test]
+fn a_term_with_a_lower_token_than_an_earlier_one_is_refused() {
+    let mut c = Story::leading();
+    c.session_ended(SessionEnd::Expired);
+    c.withdraw();
+    c.campaign();
+    c.skip();
+    c.new_session(0x52);
+    c.listed("");
+    c.at(50).created("B1", 90);
+    c.says(&[
+        "list",
+        "create B",
+        "FAIL: the ensemble's data went back: a term had token 103, and a new znode would give 90; tokens would not rise",
+        "close the session",
+    ]);
 }

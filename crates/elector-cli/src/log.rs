@@ -4,7 +4,7 @@
 //! reader that stopped reading delays neither the election nor a kill; what does not fit is counted and told of
 //! later. Text that came from other contenders must be escaped by whoever puts it into a message.
 
-use serde_json::{Map, Value};
+use crate::json::Object;
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
@@ -60,7 +60,10 @@ pub(crate) enum About {
     Leading,
     Suspended,
     Resumed,
+    /// A stop that the election forces.
     Stopping,
+    /// A stop that somebody asked this process for; the same event to a script.
+    Asked,
     Lost,
     Resigned,
     Exited,
@@ -87,7 +90,7 @@ impl About {
             About::Leading => "leading",
             About::Suspended => "suspended",
             About::Resumed => "resumed",
-            About::Stopping => "stopping",
+            About::Stopping | About::Asked => "stopping",
             About::Lost => "lost",
             About::Resigned => "resigned",
             About::Exited => "exited",
@@ -95,9 +98,9 @@ impl About {
         }
     }
 
-    /// Whether a line of text names the election in front: what is about the connection or the process does not.
+    /// Whether a line of text names the election in front: what is about the connection or this process does not.
     fn names_election(self) -> bool {
-        !matches!(self, About::Connecting | About::Connected | About::Exited | About::Error)
+        !matches!(self, About::Connecting | About::Connected | About::Asked | About::Error)
     }
 }
 
@@ -131,18 +134,17 @@ impl Style {
     }
 
     fn json(&self, entry: &Entry, at: &str) -> String {
-        let mut object = Map::new();
-        let mut put = |name: &str, value: &str| object.insert(name.into(), Value::String(value.into()));
-        put("at", at);
-        put("level", entry.level.name());
-        put("event", entry.about.name());
-        put("election", &self.election);
-        put("id", &self.id);
-        if let Some(token) = &entry.token {
-            put("token", token);
-        }
-        put("message", &entry.message);
-        format!("{}\n", Value::Object(object))
+        let object = Object::default()
+            .text("at", at)
+            .text("level", entry.level.name())
+            .text("event", entry.about.name())
+            .text("election", &self.election)
+            .text("id", &self.id);
+        let object = match &entry.token {
+            Some(token) => object.text("token", token),
+            None => object,
+        };
+        object.text("message", &entry.message).end() + "\n"
     }
 
     fn text(&self, entry: &Entry, at: &str) -> String {
@@ -304,8 +306,9 @@ mod tests {
     fn json_is_one_object_a_line_with_its_fields_in_order() {
         let line = style(Format::Json).line(&entry(Level::Info, About::Leading, "a \"b\"\n\u{1b}"), AT);
         assert_eq!(line.matches('\n').count(), 1);
-        let value: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(value["event"], "leading");
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let start = format!("{{\"at\":\"{AT}\",\"level\":\"info\",\"event\":\"leading\",\"election\":");
+        assert!(line.starts_with(&start), "{line}");
         assert_eq!(value["token"], "4294967388");
         assert_eq!(value["message"], "a \"b\"\n\u{1b}");
         assert_eq!(value["election"], "/billing");

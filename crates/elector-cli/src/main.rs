@@ -5,10 +5,13 @@
 
 mod args;
 mod exit;
+mod json;
 mod log;
 mod notify;
 mod program;
+mod run;
 mod signals;
+mod status;
 mod text;
 
 use std::ffi::OsString;
@@ -27,8 +30,8 @@ fn main() -> ExitCode {
             let _ = std::io::stdout().write_all(text.as_bytes());
             ExitCode::from(exit::OK)
         }
-        Ok(args::Request::Run(_options)) => ExitCode::from(exit::FAILURE),
-        Ok(args::Request::Status(_options)) => ExitCode::from(exit::FAILURE),
+        Ok(args::Request::Run(options)) => ExitCode::from(run::run(&options)),
+        Ok(args::Request::Status(options)) => ExitCode::from(status::status(&options)),
         Err(message) => {
             log::complain(&message);
             ExitCode::from(exit::USAGE)

@@ -25,11 +25,16 @@ pub(crate) struct Signals {
 
 impl Signals {
     /// Takes the signals over. Needs a tokio runtime.
+    ///
+    /// HUP is left alone where it was ignored from the start, which is what `nohup` does: whoever logs out then does
+    /// not mean to end anything, neither us nor the program.
     pub(crate) fn new() -> io::Result<Signals> {
+        let hup_is_ours = !is_ignored(&std::fs::read_to_string("/proc/self/status")?, Signal::HUP);
         let forward = [Signal::HUP, Signal::QUIT, Signal::USR1, Signal::USR2, Signal::WINCH];
         let asked = [Asked::Stop(Signal::TERM), Asked::Stop(Signal::INT), Asked::Pause]
             .into_iter()
-            .chain(forward.map(Asked::Forward));
+            .chain(forward.map(Asked::Forward))
+            .filter(|asked| hup_is_ours || *asked != Asked::Forward(Signal::HUP));
         let streams = asked.map(|asked| Ok((asked, signal(SignalKind::from_raw(asked.number()))?)));
         Ok(Signals { streams: streams.collect::<io::Result<_>>()? })
     }
@@ -55,5 +60,27 @@ impl Asked {
             Asked::Stop(signal) | Asked::Forward(signal) => signal.as_raw(),
             Asked::Pause => Signal::TSTP.as_raw(),
         }
+    }
+}
+
+/// Whether a process with this `/proc/PID/status` ignores the signal.
+fn is_ignored(status: &str, signal: Signal) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    u32::try_from(signal.as_raw() - 1).is_ok_and(|bit| mask >> bit & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ignored_signal_is_found_in_the_mask() {
+        let status =
+            "Name:\tx\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000002\n";
+        assert!(is_ignored(status, Signal::HUP));
+        assert!(is_ignored(status, Signal::PIPE));
+        assert!(!is_ignored(status, Signal::TERM));
+        assert!(!is_ignored("", Signal::HUP));
     }
 }

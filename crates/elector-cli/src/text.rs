@@ -25,7 +25,8 @@ pub(crate) fn escape(text: &str) -> String {
     shown
 }
 
-fn is_harmless(character: char) -> bool {
+/// Whether a terminal shows this character as itself and does nothing else with it.
+pub(crate) fn is_harmless(character: char) -> bool {
     let formats_text = matches!(character,
         '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
@@ -34,31 +35,22 @@ fn is_harmless(character: char) -> bool {
 
 /// A short duration, exact enough to act on: `310ms`, `3.9s`, `2m05s`, `2h03m`, `3d04h`.
 pub(crate) fn compact(duration: Duration) -> String {
-    spelled(duration, "")
-}
-
-/// The same with a space between the units, for a line that is read at leisure: `2h 03m`.
-pub(crate) fn spaced(duration: Duration) -> String {
-    spelled(duration, " ")
-}
-
-fn spelled(duration: Duration, gap: &str) -> String {
     let (ms, s) = (duration.as_millis(), duration.as_secs());
     match s {
         0 => format!("{ms}ms"),
         // Cut, not rounded: a remaining time must not look longer than it is.
         1..60 if ms % 1000 < 100 => format!("{s}s"),
         1..60 => format!("{s}.{}s", ms % 1000 / 100),
-        60..3600 => format!("{}m{gap}{:02}s", s / 60, s % 60),
-        3600..86400 => format!("{}h{gap}{:02}m", s / 3600, s % 3600 / 60),
-        _ => format!("{}d{gap}{:02}h", s / 86400, s % 86400 / 3600),
+        60..3600 => format!("{}m{:02}s", s / 60, s % 60),
+        3600..86400 => format!("{}h{:02}m", s / 3600, s % 3600 / 60),
+        _ => format!("{}d{:02}h", s / 86400, s % 86400 / 3600),
     }
 }
 
 /// A setting as it could be typed: `10s`, `500ms`.
 pub(crate) fn setting(duration: Duration) -> String {
     let ms = duration.as_millis();
-    if ms % 1000 == 0 { format!("{}s", ms / 1000) } else { format!("{ms}ms") }
+    if ms.is_multiple_of(1000) { format!("{}s", ms / 1000) } else { format!("{ms}ms") }
 }
 
 /// `1st`, `2nd`, `11th`: a place in the queue, counted from 1.
@@ -105,7 +97,6 @@ mod tests {
         ] {
             assert_eq!(compact(Duration::from_millis(ms)), text);
         }
-        assert_eq!(spaced(Duration::from_secs(7380)), "2h 03m");
         assert_eq!(setting(Duration::from_millis(1500)), "1500ms");
         assert_eq!(setting(Duration::from_secs(10)), "10s");
     }

@@ -72,7 +72,7 @@ impl Candidate {
                 if tenure.session.is_some_and(|before| before != session) {
                     end_session(tenure, line, now, Lost::SessionReplaced);
                 }
-                tenure.attach(connection, session, timeout, connect_sent);
+                tenure.attach(now, connection, session, timeout, connect_sent);
             }
             Input::Restored { connection } => {
                 tenure.restored(connection);
@@ -94,7 +94,7 @@ impl Candidate {
             }
             Input::Reply { id, connection, sent, received, zxid, outcome } => {
                 let Some(request) = tenure.answered(id) else { return };
-                tenure.lease.acknowledged(connection, sent, received, request.is_transaction());
+                tenure.lease.acknowledged(connection, sent, received, request.is_proved_by(&outcome));
                 tenure.pulse.answered(id, received);
                 match line {
                     Line::Queue(queue) => queue.replied(tenure, now, id, request, zxid, outcome),
@@ -103,6 +103,7 @@ impl Candidate {
             }
             Input::Unanswered { id, sent } => {
                 let Some(request) = tenure.answered(id) else { return };
+                tenure.hang_up();
                 match line {
                     Line::Queue(queue) => queue.unanswered(request, sent),
                     Line::Single(single) => single.unanswered(&request, sent),

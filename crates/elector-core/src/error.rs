@@ -46,6 +46,16 @@ pub enum Error {
         /// The other contender.
         name: String,
     },
+    /// A new znode was given a lower number than an earlier one: the ensemble lost data.
+    #[error(
+        "the ensemble's data went back: a term had token {seen}, and a new znode would give {given}; tokens would not rise"
+    )]
+    WentBack {
+        /// The token of an earlier term of ours.
+        seen: i64,
+        /// That of a later one, had it begun.
+        given: i64,
+    },
     /// The timeouts leave no room for a lease.
     #[error(transparent)]
     Budget(#[from] BudgetError),

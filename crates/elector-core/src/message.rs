@@ -60,6 +60,12 @@ impl Request {
     pub(crate) fn is_transaction(&self) -> bool {
         matches!(self, Request::Create { .. } | Request::Probe { .. } | Request::Delete { .. })
     }
+
+    /// Whether `outcome` shows that a quorum has dealt with the request. Transactions that are refused
+    /// for what they ask go through the quorum too; codes by which a server speaks of itself do not.
+    pub(crate) fn is_proved_by(&self, outcome: &Result<Answer, Refusal>) -> bool {
+        self.is_transaction() && !matches!(outcome, Err(Refusal::Code(_)))
+    }
 }
 
 /// A good reply.
@@ -140,7 +146,7 @@ pub enum OnDisconnect {
 /// and then [`Input::Drained`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// The application wants to lead.
+    /// The application wants to lead. Only for a candidate at rest: new, or after [`Output::Left`].
     Campaign,
     /// The application's work has stopped, or it no longer wants to lead: leave nothing behind.
     Withdraw,

@@ -41,7 +41,12 @@ impl Pulse {
         // The n-th last acknowledgement is Δ old: then this probe makes it the base.
         let pipelined = self.received.len().checked_sub(timing.probes as usize).map(|i| self.received[i]);
         let regular = match pipelined {
-            Some(received) if !timing.touch_lag.is_zero() => received + timing.touch_lag,
+            Some(received) if !timing.touch_lag.is_zero() => {
+                // Probes that once went close together would leave as long a gap behind them, each
+                // lag again, and the base would grow older than n + 1 periods.
+                let newest = self.received.back().copied().unwrap_or(received);
+                Moment::min(received + timing.touch_lag, newest + timing.probe_every)
+            }
             _ => last + timing.probe_every,
         };
         // Whoever has no live deadline asks as soon as asking can yield one.

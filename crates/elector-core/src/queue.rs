@@ -31,7 +31,7 @@ use crate::layout::{Family, Layout};
 use crate::message::{Answer, Change, Output, Refusal, Request, RequestId};
 use crate::moment::Moment;
 use crate::pulse::jittered;
-use crate::tenure::{Goal, Tenure, Term, refused};
+use crate::tenure::{Goal, Tenure, Term, is_of_the_server, refused};
 use crate::token::Token;
 
 /// So many of the nearest lower contenders are remembered.
@@ -241,7 +241,7 @@ impl Queue {
     }
 
     fn enroll(&mut self, tenure: &mut Tenure, name: &str, czxid: i64, verified: Option<u64>) {
-        tenure.term = Term::None;
+        tenure.begin(czxid);
         match Contender::parse(name) {
             Ok(Some(Contender { name, sequence })) => {
                 self.was_near = false;
@@ -260,6 +260,11 @@ impl Queue {
     }
 
     fn create_refused(&mut self, tenure: &mut Tenure, refusal: Refusal) {
+        if is_of_the_server(refusal) {
+            self.ambiguous = true;
+            self.place = Place::Enrolling(Step::Ambiguous);
+            return tenure.give_up_connection();
+        }
         self.place = Place::Out;
         match refusal {
             Refusal::NoNode => self.place = Place::Enrolling(Step::Parents),
@@ -588,7 +593,10 @@ impl Queue {
             return None;
         }
         let probe = if own.is_near() { tenure.pulse.due(&tenure.lease, now) } else { None };
-        [probe, own.audit_at.filter(|_| own.verified.is_some())].into_iter().flatten().min()
+        // While a list is under way its answer comes first; to be woken for an audit would be in vain.
+        let listing = tenure.under_way(|request| matches!(request, Request::List { .. }));
+        let audit = own.audit_at.filter(|_| own.verified.is_some() && !listing);
+        [probe, audit].into_iter().flatten().min()
     }
 
     fn is_ours(&self, name: &str) -> bool {

@@ -17,7 +17,7 @@ use crate::error::{Error, Lost};
 use crate::message::{Answer, Change, Refusal, Request};
 use crate::moment::Moment;
 use crate::pulse::jittered;
-use crate::tenure::{Goal, Tenure, Term, refused};
+use crate::tenure::{Goal, Tenure, Term, is_of_the_server, refused};
 use crate::token::Token;
 
 /// The empty name: the election path itself.
@@ -98,6 +98,11 @@ impl Single {
             }
             (Request::Create { .. }, Err(Refusal::NodeExists)) => self.place = Place::Looking,
             (Request::Create { .. }, Err(Refusal::NoNode)) => self.place = Place::Parents,
+            (Request::Create { .. }, Err(refusal)) if is_of_the_server(refusal) => {
+                self.ambiguous = true;
+                self.place = Place::Ambiguous;
+                tenure.give_up_connection();
+            }
             (Request::Create { .. }, Err(refusal)) => {
                 self.place = Place::Out;
                 refused(tenure, "create the election's znode", refusal);
@@ -147,7 +152,7 @@ impl Single {
             // A read tells the owner after a lost create reply; only a create's own answer is a
             // quorum's.
             _ => {
-                tenure.term = Term::None;
+                tenure.begin(czxid);
                 tenure.pulse.hurry();
                 self.leaving = true;
                 self.place = Place::Held(Held { czxid, confirmed: !created, verified: created });
@@ -186,7 +191,10 @@ impl Single {
     /// Our znode is gone, or not ours any more.
     fn gone(&mut self, tenure: &mut Tenure, now: Moment) {
         self.place = Place::Looking;
+        // Whoever led leaves by closing the session, also when the znode went before.
+        let led = matches!(tenure.term, Term::Leading(_) | Term::Stopping(..));
         self.rest(tenure, now);
+        self.leaving = led;
         tenure.lose(Lost::Deposed);
     }
 

@@ -21,6 +21,7 @@ const CONNECTION_LOSS: i32 = -4;
 const OPERATION_TIMEOUT: i32 = -7;
 const SESSION_EXPIRED: i32 = -112;
 const SESSION_MOVED: i32 = -118;
+const THROTTLED: i32 = -127;
 
 /// Where a candidate's random numbers come from: the operating system, or a simulator's seed.
 pub struct Entropy(Box<dyn FnMut() -> u64 + Send>);
@@ -88,11 +89,14 @@ pub(crate) struct Tenure {
     pub(crate) entropy: Entropy,
     on_disconnect: OnDisconnect,
     link: Option<Link>,
+    attached_at: Moment,
     closing: bool,
     /// The session must be closed before anything else is made in it, once no work of ours is on.
     pub(crate) tainted: bool,
-    /// When the server hung up on an attached connection.
+    /// When a server hung up on a connection that had just been attached.
     moves: VecDeque<Moment>,
+    /// The token of our newest term, in whatever session; 0 before the first.
+    newest_term: i64,
     asked: BTreeMap<RequestId, Request>,
     last_id: u64,
     outputs: VecDeque<Output>,
@@ -114,9 +118,11 @@ impl Tenure {
             entropy,
             on_disconnect,
             link: None,
+            attached_at: Moment::default(),
             closing: false,
             tainted: false,
             moves: VecDeque::new(),
+            newest_term: 0,
             asked: BTreeMap::new(),
             last_id: 0,
             outputs: VecDeque::new(),
@@ -170,17 +176,27 @@ impl Tenure {
         self.link.filter(|link| link.restored && !self.closing).map(|link| link.number)
     }
 
-    pub(crate) fn attach(&mut self, number: u64, session: i64, timeout: Duration, connect_sent: Moment) {
-        if self.session != Some(session) {
+    pub(crate) fn attach(
+        &mut self,
+        now: Moment,
+        number: u64,
+        session: i64,
+        timeout: Duration,
+        connect_sent: Moment,
+    ) {
+        let mut another_timeout = self.session != Some(session);
+        if another_timeout {
             self.session = Some(session);
             self.lease.begin_session(timeout);
         }
         if let Some(from) = self.lease.attach(number, connect_sent, timeout) {
+            another_timeout = true;
             self.emit(Output::Warn(Warning::TimeoutShrunk { from, to: timeout }));
         }
+        self.attached_at = now;
         self.link = Some(Link { number, restored: false });
         self.pulse.reset();
-        if let Err(error) = self.timing().check() {
+        if another_timeout && let Err(error) = self.timing().check() {
             self.fail(error.into());
         }
     }
@@ -189,6 +205,12 @@ impl Tenure {
         if let Some(link) = self.link.as_mut().filter(|link| link.number == connection) {
             link.restored = true;
         }
+    }
+
+    /// The connection is ending: nothing more is asked on it. A request asked now would be forgotten
+    /// with the connection, and a watch among them would pass for one that the session sets again.
+    pub(crate) fn hang_up(&mut self) {
+        self.link = None;
     }
 
     /// The connection is gone. Tells whether somebody else seems to use the session.
@@ -202,7 +224,10 @@ impl Tenure {
         }
         let within = self.timing().timeout;
         self.moves.retain(|moved| now.since(*moved) < within);
-        if closed_by_server {
+        // Two that take one session from each other do so at once; servers that are restarted one
+        // after the other let a connection live longer.
+        let young = now.since(self.attached_at) < within / 4;
+        if closed_by_server && young {
             self.moves.push_back(now);
         }
         self.moves.len() >= MOVES
@@ -232,7 +257,7 @@ impl Tenure {
     }
 
     pub(crate) fn give_up_connection(&mut self) {
-        self.link = None; // nothing more is sent on it
+        self.hang_up();
         self.pulse.reset();
         self.emit(Output::GiveUpConnection);
     }
@@ -256,9 +281,19 @@ impl Tenure {
 
     // The term. Each of these moves it downwards or not at all.
 
+    /// A znode of ours was made at `czxid` and may have a term, unless the ensemble's data went back.
+    pub(crate) fn begin(&mut self, czxid: i64) {
+        self.term = Term::None;
+        if czxid <= self.newest_term {
+            self.tainted = true;
+            self.fail(Error::WentBack { seen: self.newest_term, given: czxid });
+        }
+    }
+
     pub(crate) fn lead(&mut self, token: Token) {
         if self.term == Term::None {
             self.term = Term::Leading(token);
+            self.newest_term = token.as_i64();
             self.emit(Output::Lead { token });
         }
     }
@@ -330,12 +365,18 @@ impl Tenure {
     }
 }
 
+/// A code that says nothing of the request, not even whether it will be carried out.
+pub(crate) fn is_of_the_server(refusal: Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::Code(CONNECTION_LOSS | OPERATION_TIMEOUT | SESSION_EXPIRED | SESSION_MOVED | THROTTLED)
+    )
+}
+
 /// A refusal that waiting does not mend, unless it speaks of the session rather than of the request.
 pub(crate) fn refused(tenure: &mut Tenure, action: &'static str, refusal: Refusal) {
     let error = match refusal {
-        Refusal::Code(CONNECTION_LOSS | OPERATION_TIMEOUT | SESSION_EXPIRED | SESSION_MOVED) => {
-            return tenure.give_up_connection();
-        }
+        refusal if is_of_the_server(refusal) => return tenure.give_up_connection(),
         Refusal::NoAuth => Error::NoPermission { action },
         Refusal::InvalidAcl => Error::InvalidAcl,
         Refusal::NoChildrenForEphemerals => Error::PathIsEphemeral,

@@ -20,8 +20,23 @@ use crate::config::{MAX_ADDRESSES, MAX_CONNECT_ANSWER, MAX_REQUEST};
 use crate::connect_string::HostPort;
 use crate::connector::Connector;
 
-/// An attempt on its way; the error says what went wrong at each address.
-pub(crate) type Attempt<S> = Pin<Box<dyn Future<Output = Result<Answered<S>, String>> + Send>>;
+/// An attempt on its way.
+pub(crate) type Attempt<S> = Pin<Box<dyn Future<Output = Result<Answered<S>, Failure>> + Send>>;
+
+/// An attempt that came to nothing.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What went wrong at each address.
+    pub(crate) text: String,
+    /// A ConnectRequest went out and nothing came back: the session may have been renewed by it.
+    pub(crate) swallowed: bool,
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self { text, swallowed: false }
+    }
+}
 
 /// A server answered the ConnectRequest.
 pub(crate) struct Answered<S> {
@@ -40,19 +55,21 @@ pub(crate) async fn attempt<C: Connector, K: Clock>(
     host: HostPort,
     limits: AttemptLimits,
     request: ConnectRequest,
-) -> Result<Answered<C::Stream>, String> {
+) -> Result<Answered<C::Stream>, Failure> {
     let found = before(&clock, clock.now() + limits.connect, connector.addresses(&host)).await;
     let addresses = match found {
-        Ok(Ok(addresses)) if addresses.is_empty() => return Err("the name has no address".to_owned()),
+        Ok(Ok(addresses)) if addresses.is_empty() => return Err("the name has no address".to_owned().into()),
         Ok(Ok(addresses)) => addresses,
-        Ok(Err(error)) => return Err(format!("name not found: {error}")),
-        Err(_) => return Err(format!("name not found within {}ms", limits.connect.as_millis())),
+        Ok(Err(error)) => return Err(format!("name not found: {error}").into()),
+        Err(_) => return Err(format!("name not found within {}ms", limits.connect.as_millis()).into()),
     };
-    let mut errors = String::new();
+    let mut failure = Failure::from(String::new());
     for address in addresses.iter().take(MAX_ADDRESSES) {
         match one_address(&connector, &clock, address, limits, &request).await {
             Ok(answered) => return Ok(answered),
-            Err(error) => {
+            Err(Failure { text: error, swallowed }) => {
+                failure.swallowed |= swallowed;
+                let errors = &mut failure.text;
                 let separator = if errors.is_empty() { "" } else { "; " };
                 // A literal address is named by the caller already.
                 let _ = match address.to_string() {
@@ -62,7 +79,7 @@ pub(crate) async fn attempt<C: Connector, K: Clock>(
             }
         }
     }
-    Err(errors)
+    Err(failure)
 }
 
 async fn one_address<C: Connector, K: Clock>(
@@ -71,14 +88,18 @@ async fn one_address<C: Connector, K: Clock>(
     address: &C::Address,
     limits: AttemptLimits,
     request: &ConnectRequest,
-) -> Result<Answered<C::Stream>, String> {
+) -> Result<Answered<C::Stream>, Failure> {
     let stream = before(clock, clock.now() + limits.connect, connector.connect(address))
         .await
         .map_err(|_| format!("no connection within {}ms", limits.connect.as_millis()))?
         .map_err(|error| error.to_string())?;
-    before(clock, clock.now() + limits.answer, shake_hands(stream, clock, request))
-        .await
-        .map_err(|_| format!("no answer to the connect request within {}ms", limits.answer.as_millis()))?
+    match before(clock, clock.now() + limits.answer, shake_hands(stream, clock, request)).await {
+        Ok(result) => Ok(result?),
+        Err(_) => Err(Failure {
+            text: format!("no answer to the connect request within {}ms", limits.answer.as_millis()),
+            swallowed: true,
+        }),
+    }
 }
 
 async fn shake_hands<S, K>(mut stream: S, clock: &K, request: &ConnectRequest) -> Result<Answered<S>, String>
@@ -120,7 +141,7 @@ fn unanswered(error: Option<io::Error>, request: &ConnectRequest) -> String {
     }
     if request.last_zxid_seen > 0 {
         let zxid = request.last_zxid_seen;
-        let _ = write!(text, "; it may be behind zxid 0x{zxid:x}, which this session has seen");
+        let _ = write!(text, ": not serving yet, or behind zxid 0x{zxid:x}, which this session has seen");
     }
     text
 }

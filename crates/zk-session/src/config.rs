@@ -41,6 +41,13 @@ pub const MAX_UNASKED_EVENTS: u32 = 1000;
 /// Addresses of one host that are tried.
 pub const MAX_ADDRESSES: usize = 16;
 
+/// Calls of a [`Client`](crate::Client) that may wait until the session is attached; further callers wait for room.
+pub const MAX_WAITING: usize = 64;
+/// Calls of a [`Client`](crate::Client) that may wait for the server's answer.
+pub const MAX_CALLS: usize = 256;
+/// Events kept for a receiver of a [`Client`](crate::Client) that is slow; it is told how many it missed.
+pub const MAX_EVENTS: usize = 1024;
+
 /// What a session needs to know before it connects.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -91,8 +98,8 @@ impl Credential {
 /// How eagerly the session works; may change at any time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pace {
-    /// A ping goes when nothing was sent for so long; `None` is a third of the session timeout. Never
-    /// more rarely than that third.
+    /// A ping goes when nothing was sent for so long and no answer is outstanding; `None` is a third of the
+    /// session timeout. Never more rarely than that third.
     pub ping_every: Option<Duration>,
     /// How soon a lost connection is wanted back.
     pub urgency: Urgency,

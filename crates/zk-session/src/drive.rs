@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use zk_wire::{ConnectRequest, Request, xid};
 
-use crate::attempt::{Answered, attempt};
+use crate::attempt::{Answered, Failure, attempt};
 use crate::backoff::{STEADY_AFTER, attempt_limits, wait};
 use crate::clock::{Clock, sleep_until};
 use crate::config::{MAX_REQUEST, MAX_UNASKED_EVENTS, Urgency};
@@ -115,7 +115,7 @@ impl<C: Connector, K: Clock> Session<C, K> {
             State::Waiting { since, chance } => Some(self.attempt_due(*since, *chance)),
             State::Attempting(_) => None,
             State::Attached(live) => {
-                let ping = live.ping.is_none().then(|| live.link.last_queued() + self.ping_every());
+                let ping = live.awaits_nothing().then(|| live.link.last_queued() + self.ping_every());
                 return Some(self.silent_at(live)).into_iter().chain(ping).min();
             }
         };
@@ -187,15 +187,26 @@ impl<C: Connector, K: Clock> Session<C, K> {
         self.state = State::Waiting { since, chance: self.rng.f64() };
     }
 
-    fn attempted(&mut self, result: Result<Answered<C::Stream>, String>) {
-        match result.and_then(|answered| self.judge(&answered).map(|verdict| (answered, verdict))) {
+    fn attempted(&mut self, result: Result<Answered<C::Stream>, Failure>) {
+        let judged = result.and_then(|answered| match self.judge(&answered) {
+            Ok(verdict) => Ok((answered, verdict)),
+            Err(nonsense) => Err(Failure::from(nonsense)),
+        });
+        match judged {
             Ok((answered, None)) => self.attach(answered),
             Ok((_, Some(end))) => self.end(end),
-            Err(error) => {
+            Err(Failure { text: error, swallowed }) => {
+                let now = self.clock.now();
                 let server = self.servers.current().map(ToString::to_string).unwrap_or_default();
                 self.ready.push(Happening::Unreachable { server, error: error.clone() });
                 self.server_failed(error);
-                self.wait_for_next_attempt(self.clock.now());
+                // Requests that arrive though no answer comes back would renew the session for ever,
+                // and whatever it holds would never be free again.
+                let unheard = now >= self.identity.heard_at + self.smallest_timeout();
+                if swallowed && self.identity.id != 0 && !self.closing && unheard {
+                    return self.end(SessionEnd::Unheard);
+                }
+                self.wait_for_next_attempt(now);
             }
         }
     }
@@ -317,7 +328,7 @@ impl<C: Connector, K: Clock> Session<C, K> {
             if live.send(now, &Request::Close, Purpose::Close).is_ok() {
                 live.close_sent = Some(now);
             }
-        } else if live.ping.is_none()
+        } else if live.awaits_nothing()
             && now >= live.link.last_queued() + every
             && live.link.queue(now, |out| Request::Ping.encode(xid::PING, MAX_REQUEST, out)).is_ok()
         {
@@ -350,6 +361,9 @@ impl<C: Connector, K: Clock> Session<C, K> {
     /// The connection is gone; another attempt comes after a wait.
     pub(crate) fn detach(&mut self, cause: DetachCause) {
         let now = self.clock.now();
+        if let State::Attached(live) = &self.state {
+            self.identity.heard_at = live.link.last_received();
+        }
         let Some(Attachment { server, received, .. }) = self.drop_connection() else { return };
         self.identity.detached_at = now;
         if now.saturating_sub(received) >= STEADY_AFTER {

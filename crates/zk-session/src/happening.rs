@@ -59,6 +59,8 @@ pub enum Happening {
         received: Duration,
         /// The zxid of the answer; 0 or less where the server says nothing.
         zxid: i64,
+        /// That of [`Attachment::timeout`].
+        timeout: Duration,
         /// That of [`Attachment::connection`].
         connection: u64,
         /// The answer, or the code with which the server refused.
@@ -169,6 +171,10 @@ pub enum SessionEnd {
         /// The id in the answer.
         now: i64,
     },
+    /// Nothing was heard of it for its whole timeout, though connect requests went out: it was given up, so
+    /// that it can end. It may live on until then.
+    #[error("session unheard for its whole timeout")]
+    Unheard,
     /// It was closed by its owner, or ended while closing.
     #[error("session closed")]
     Closed,

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use zk_wire::{ErrorCode, ReplyHeader, Response, WatchEvent, xid};
+use zk_wire::{ErrorCode, EventKind, ReplyHeader, Response, WatchEvent, xid};
 
 use crate::clock::Clock;
 use crate::connector::Connector;
-use crate::happening::{Happening, RequestId, SessionEnd};
+use crate::happening::{Attachment, Happening, RequestId, SessionEnd};
 use crate::outstanding::{Effect, Pending, Purpose, Step};
 use crate::session::{Session, State};
 
@@ -41,6 +41,9 @@ impl<C: Connector, K: Clock> Session<C, K> {
         }
         self.identity.last_zxid = self.identity.last_zxid.max(header.zxid);
         // An event about the session, or about what we cannot see, is none of the owner's.
+        if event.kind == EventKind::None {
+            return Ok(());
+        }
         if let Ok(path) = self.chroot.inward(&event.path) {
             event.path = path;
             let restoring = !live.restored;
@@ -71,26 +74,26 @@ impl<C: Connector, K: Clock> Session<C, K> {
 
     fn take_reply(&mut self, header: ReplyHeader, body: &[u8], received: Duration) -> Result<(), Nonsense> {
         let State::Attached(live) = &mut self.state else { return Ok(()) };
-        let Pending { op, sent, purpose, .. } =
-            live.outstanding.answered(header.xid).map_err(|expected| match expected {
-                Some(expected) => format!("answer to request {}, expected {expected}", header.xid),
-                None => format!("answer to request {}, none was outstanding", header.xid),
-            })?;
-        if header.zxid > 0 {
-            let floor = live.zxid_floor;
-            if header.zxid < floor {
-                return Err(format!("zxid went back from 0x{floor:x} to 0x{:x}", header.zxid));
-            }
-            live.zxid_floor = header.zxid;
-            self.identity.last_zxid = self.identity.last_zxid.max(header.zxid);
+        let (op, of_owner) = live.outstanding.oldest(header.xid).map_err(|expected| match expected {
+            Some(expected) => format!("answer to request {}, expected {expected}", header.xid),
+            None => format!("answer to request {}, none was outstanding", header.xid),
+        })?;
+        let floor = live.zxid_floor;
+        if header.zxid > 0 && header.zxid < floor {
+            return Err(format!("zxid went back from 0x{floor:x} to 0x{:x}", header.zxid));
         }
         let mut outcome = match header.err {
             ErrorCode::Ok => Ok(Response::decode(op, body).map_err(|error| error.to_string())?),
             code => Err(code),
         };
-        if let Ok(response) = &mut outcome {
+        // An ensure makes the parents of the chroot as well, which lie outside it.
+        if let (true, Ok(response)) = (of_owner, &mut outcome) {
             self.chroot.response_inward(response).map_err(|_| "path outside the chroot".to_owned())?;
         }
+        // Only now that the answer is believed: a request must not leave the queue without one.
+        let Some(Pending { sent, purpose, .. }) = live.outstanding.pop() else { return Ok(()) };
+        live.zxid_floor = floor.max(header.zxid);
+        self.identity.last_zxid = self.identity.last_zxid.max(header.zxid);
         match purpose {
             Purpose::Call { id, effect } => {
                 self.apply(&effect, &outcome);
@@ -167,7 +170,7 @@ impl<C: Connector, K: Clock> Session<C, K> {
         outcome: Result<Response, ErrorCode>,
     ) {
         let State::Attached(live) = &self.state else { return };
-        let connection = live.attachment.connection;
-        self.ready.push(Happening::Reply { id, sent, received, zxid, connection, outcome });
+        let Attachment { timeout, connection, .. } = live.attachment;
+        self.ready.push(Happening::Reply { id, sent, received, zxid, timeout, connection, outcome });
     }
 }

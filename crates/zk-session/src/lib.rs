@@ -27,6 +27,8 @@
 //! # }
 //! ```
 //!
+//! [`Client`] is a handle for plain use, over a task that does this.
+//!
 //! What holds, whatever servers and networks do:
 //!
 //! - Every request ends in exactly one answer: refused at once ([`NotSent`]), answered
@@ -54,6 +56,8 @@ mod happening;
 
 mod attempt;
 mod chroot;
+mod client;
+mod client_task;
 mod drive;
 mod inbound;
 mod link;
@@ -62,6 +66,7 @@ mod servers;
 mod session;
 mod watches;
 
+pub use client::{Answer, CallError, Client, ClientEvent, ConnectError};
 pub use clock::{BootClock, Clock};
 pub use config::{Config, Credential, Pace, Urgency};
 pub use connect_string::{ConnectString, ConnectStringError, DEFAULT_PORT, HostPort, MAX_SERVERS};

@@ -81,16 +81,28 @@ impl Outstanding {
         self.queue.len() + requests <= MAX_OUTSTANDING
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     pub(crate) fn push(&mut self, pending: Pending) {
         self.queue.push_back(pending);
     }
 
-    /// The oldest, if the answer's xid is its own; else the xid that should have come.
-    pub(crate) fn answered(&mut self, xid: i32) -> Result<Pending, Option<i32>> {
+    /// The operation of the oldest, and whether the owner sees its answer, if the xid is its own; else the
+    /// xid that should have come.
+    pub(crate) fn oldest(&self, xid: i32) -> Result<(i32, bool), Option<i32>> {
         match self.queue.front() {
-            Some(oldest) if oldest.xid == xid => self.queue.pop_front().ok_or(None),
+            Some(oldest) if oldest.xid == xid => {
+                Ok((oldest.op, matches!(oldest.purpose, Purpose::Call { .. })))
+            }
             oldest => Err(oldest.map(|oldest| oldest.xid)),
         }
+    }
+
+    /// Takes the oldest out, now that its answer is known to be good.
+    pub(crate) fn pop(&mut self) -> Option<Pending> {
+        self.queue.pop_front()
     }
 
     /// Whether a request with a watch on this path is on its way: its event may overtake its answer.

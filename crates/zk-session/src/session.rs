@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use zk_wire::{Acl, CreateMode, Request, Secret, perms, xid};
+use zk_wire::{Acl, CreateMode, FrameError, Request, Secret, perms, xid};
 
 use crate::attempt::Attempt;
 use crate::chroot::Chroot;
@@ -19,6 +19,9 @@ use crate::link::Link;
 use crate::outstanding::{Effect, Outstanding, Pending, Purpose, Step};
 use crate::servers::Servers;
 use crate::watches::{WatchSet, Watches};
+
+/// What a create of an ensure has at most besides its path: headers, no data, one entry of an ACL, flags.
+const ENSURE_OVERHEAD: usize = 64;
 
 /// One ZooKeeper session, over whatever connections it takes.
 ///
@@ -60,6 +63,8 @@ pub(crate) struct Identity {
     pub(crate) last_zxid: i64,
     /// The clock when the last connection ended.
     pub(crate) detached_at: Duration,
+    /// The clock when the last connection last received anything.
+    pub(crate) heard_at: Duration,
 }
 
 pub(crate) enum State<S> {
@@ -223,7 +228,16 @@ impl<C: Connector, K: Clock> Session<C, K> {
         let prefixes: Vec<&str> = ends.map(|end| &path[..end]).filter(|prefix| *prefix != "/").collect();
         let id = RequestId(self.requests);
         let now = self.clock.now();
+        // All of the row or nothing: what could be refused is looked at before the first is queued.
+        let bytes: usize = prefixes.iter().map(|prefix| prefix.len() + ENSURE_OVERHEAD).sum();
+        let longest = path.len() + ENSURE_OVERHEAD;
+        if longest > MAX_REQUEST {
+            return Err(FrameError::TooLong { length: longest, limit: MAX_REQUEST }.into());
+        }
         let live = self.room(prefixes.len() + 1)?;
+        if live.link.unwritten() + bytes + longest > MAX_UNWRITTEN {
+            return Err(NotSent::Full);
+        }
         let mut first = true;
         for prefix in prefixes {
             let create = Request::Create {
@@ -249,7 +263,8 @@ impl<C: Connector, K: Clock> Session<C, K> {
     /// Begins an orderly close: no more requests, then closeSession behind those outstanding, on this
     /// connection or the next, until a server has answered or the session is known to be gone. Then comes
     /// [`Ended`](Happening::Ended) with [`Closed`](crate::SessionEnd::Closed). Takes no longer than the
-    /// session can live without a connection, if servers do not answer at all.
+    /// session can live without a connection, if servers do not answer at all. After
+    /// [`Ended`](Happening::Ended) there is nothing to close, and nothing happens.
     pub fn close(&mut self) {
         self.closing = true;
     }
@@ -334,6 +349,12 @@ impl<C: Connector, K: Clock> Session<C, K> {
 }
 
 impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> Live<S> {
+    /// Whether no answer is due. While one is, a ping could show nothing that it will not show; and where
+    /// requests arrive but no answers come back, pings would keep alive a session that hears nothing.
+    pub(crate) fn awaits_nothing(&self) -> bool {
+        self.ping.is_none() && self.outstanding.is_empty()
+    }
+
     /// Queues a request that is answered in order.
     pub(crate) fn send(&mut self, now: Duration, request: &Request, purpose: Purpose) -> Result<(), NotSent> {
         let xid = match request {

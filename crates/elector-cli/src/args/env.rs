@@ -13,8 +13,6 @@ const GIVEN: [&str; 3] = ["ELECTOR_ID", "ELECTOR_ELECTION", "ELECTOR_TOKEN"];
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
     variables: Vec<(String, OsString)>,
-    /// Whether an outer elector started us.
-    nested: bool,
 }
 
 impl Environment {
@@ -26,16 +24,12 @@ impl Environment {
         });
         let mut variables: Vec<(String, OsString)> = ours.collect();
         variables.sort();
+        // Whoever has a token was started by an elector.
         let nested = variables.iter().any(|(name, _)| name == "ELECTOR_TOKEN");
         if nested {
             variables.retain(|(name, _)| !GIVEN.contains(&name.as_str()));
         }
-        Environment { variables, nested }
-    }
-
-    /// Whether an outer elector started us.
-    pub(crate) fn is_nested(&self) -> bool {
-        self.nested
+        Environment { variables }
     }
 
     /// The variable for a long option, named without its dashes.
@@ -77,13 +71,11 @@ mod tests {
             ("ELECTOR_ELECTION", "/outer"),
             ("ELECTOR_ZOOKEEPER", "zk1"),
         ]);
-        assert!(nested.is_nested());
         assert_eq!(nested.get("id"), None);
         assert_eq!(nested.get("zookeeper"), Some(OsStr::new("zk1")));
         assert!(nested.unknown(&["zookeeper", "id"]).is_empty());
 
         let own = environment(&[("ELECTOR_ID", "mine")]);
-        assert!(!own.is_nested());
         assert_eq!(own.get("id"), Some(OsStr::new("mine")));
     }
 

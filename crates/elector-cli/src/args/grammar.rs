@@ -39,10 +39,6 @@ pub(super) struct CommonArgs {
     pub(super) auth_file: Option<OsString>,
     #[arg(short, long)]
     pub(super) quiet: bool,
-    #[arg(short, long)]
-    pub(super) verbose: bool,
-    #[arg(long)]
-    pub(super) color: Option<OsString>,
 }
 
 #[derive(Debug, Args)]
@@ -71,8 +67,12 @@ pub(super) struct RunArgs {
     pub(super) on_disconnect: Option<OsString>,
     #[arg(long, allow_hyphen_values = true)]
     pub(super) session_timeout: Option<OsString>,
+    #[arg(short, long)]
+    pub(super) verbose: bool,
     #[arg(long)]
     pub(super) log_format: Option<OsString>,
+    #[arg(long)]
+    pub(super) color: Option<OsString>,
     #[arg(long)]
     pub(super) layout: Option<OsString>,
     #[arg(long)]

@@ -96,9 +96,6 @@ Shows who leads, who waits, and how fresh the answer is.
                             give up then, and answer unknown  [3s]
       --auth-file FILE      lines of scheme:credential, mode 0600
   -q, --quiet               no warnings
-  -v, --verbose             more of what happens
-      --color auto|always|never
-                            [auto]
 
 Exit status: 0 somebody leads; 3 nobody leads; 4 not known: not reachable in time; 2 usage, refused credentials, no
 permission.

@@ -14,7 +14,7 @@ mod tests;
 mod values;
 
 pub(crate) use env::Environment;
-pub(crate) use options::{Common, Layout, OnExit, RunOptions, StatusOptions};
+pub(crate) use options::{Layout, OnExit, RunOptions, StatusOptions};
 
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};

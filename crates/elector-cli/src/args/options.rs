@@ -82,7 +82,7 @@ pub(crate) struct Common {
     pub(crate) election: String,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) credentials: Vec<Credential>,
-    pub(crate) log: LogOptions,
+    pub(crate) quiet: bool,
     /// What to say once, after the first line: doubtful, but no reason to stop.
     pub(crate) warnings: Vec<String>,
     /// What to say to those who want details.
@@ -93,6 +93,7 @@ pub(crate) struct Common {
 #[derive(Debug, Clone)]
 pub(crate) struct RunOptions {
     pub(crate) common: Common,
+    pub(crate) log: LogOptions,
     pub(crate) program: Vec<OsString>,
     pub(crate) id: String,
     pub(crate) wait: Option<Duration>,
@@ -192,16 +193,10 @@ impl<'a> Sources<'a> {
         }
     }
 
-    fn common(
-        &mut self,
-        args: &'a CommonArgs,
-        election: Option<&OsString>,
-        format: Format,
-    ) -> Result<Common, String> {
+    fn common(&mut self, args: &'a CommonArgs, election: Option<&OsString>) -> Result<Common, String> {
         let servers = self.servers(args)?;
         let election = election.ok_or("no election given: it is an absolute path, such as /billing")?;
         let election = election.to_str().ok_or("the election's path is not valid UTF-8")?;
-        values::election(election).map_err(|rule| format!("election {}: {rule}", shown(election)))?;
         let connect_timeout =
             self.duration("connect-timeout", args.connect_timeout.as_ref(), (100 * MS, 24 * HOUR))?;
         let credentials = match self.pick("auth-file", args.auth_file.as_ref()) {
@@ -209,12 +204,6 @@ impl<'a> Sources<'a> {
             None => Vec::new(),
         };
         let quiet = self.switch("quiet", args.quiet)?;
-        let verbose = self.switch("verbose", args.verbose)?;
-        let color = match self.choice("color", args.color.as_ref(), &["auto", "always", "never"])? {
-            "always" => Color::Always,
-            "never" => Color::Never,
-            _ => Color::Auto,
-        };
         let mut warnings = self.env.unknown(&NAMES);
         if credentials.iter().any(|credential| credential.scheme == "digest") && !all_loopback(&servers) {
             warnings.push(
@@ -222,9 +211,8 @@ impl<'a> Sources<'a> {
                     .into(),
             );
         }
-        let log = LogOptions { quiet, verbose, format, color };
         let election = election.to_string();
-        Ok(Common { servers, election, connect_timeout, credentials, log, warnings, details: Vec::new() })
+        Ok(Common { servers, election, connect_timeout, credentials, quiet, warnings, details: Vec::new() })
     }
 }
 
@@ -232,11 +220,8 @@ impl<'a> Sources<'a> {
 pub(super) fn run(args: &RunArgs, env: &Environment, own_name: &str) -> Result<RunOptions, String> {
     let mut sources = Sources { env, details: Vec::new() };
     let s = &mut sources;
-    let format = match s.choice("log-format", args.log_format.as_ref(), &["text", "json"])? {
-        "json" => Format::Json,
-        _ => Format::Text,
-    };
-    let common = s.common(&args.common, args.election.as_ref(), format)?;
+    let common = s.common(&args.common, args.election.as_ref())?;
+    let log = log(s, args, common.quiet)?;
     if args.program.is_empty() {
         return Err(format!(
             "no program given after --; write it like: elector run -z LIST {} -- ./worker",
@@ -288,6 +273,7 @@ pub(super) fn run(args: &RunArgs, env: &Environment, own_name: &str) -> Result<R
         takeover_delay: s
             .duration("takeover-delay", args.takeover_delay.as_ref(), (Duration::ZERO, 24 * HOUR))?
             .unwrap_or_default(),
+        log,
         common,
     };
     if s.choice("containment", args.containment.as_ref(), &["auto", "require-cgroup"])? != "auto" {
@@ -304,10 +290,24 @@ pub(super) fn run(args: &RunArgs, env: &Environment, own_name: &str) -> Result<R
 /// Judges `elector status`.
 pub(super) fn status(args: &StatusArgs, env: &Environment) -> Result<StatusOptions, String> {
     let mut sources = Sources { env, details: Vec::new() };
-    let mut common = sources.common(&args.common, args.election.as_ref(), Format::Text)?;
+    let mut common = sources.common(&args.common, args.election.as_ref())?;
     common.details = sources.details;
     let limit = common.connect_timeout.unwrap_or(STATUS_LIMIT);
     Ok(StatusOptions { common, limit, json: args.json })
+}
+
+fn log<'a>(s: &mut Sources<'a>, args: &'a RunArgs, quiet: bool) -> Result<LogOptions, String> {
+    let verbose = s.switch("verbose", args.verbose)?;
+    let format = match s.choice("log-format", args.log_format.as_ref(), &["text", "json"])? {
+        "json" => Format::Json,
+        _ => Format::Text,
+    };
+    let color = match s.choice("color", args.color.as_ref(), &["auto", "always", "never"])? {
+        "always" => Color::Always,
+        "never" => Color::Never,
+        _ => Color::Auto,
+    };
+    Ok(LogOptions { quiet, verbose, format, color })
 }
 
 fn wait<'a>(s: &mut Sources<'a>, args: &'a RunArgs) -> Result<Option<Duration>, String> {

@@ -11,8 +11,6 @@ use std::time::Duration;
 
 /// The longest id. It is read by every contender and fits one line.
 pub(crate) const MAX_ID_BYTES: usize = 255;
-/// The longest election path, chroot not counted. ZooKeeper's own metadata in transactions grows with it.
-pub(crate) const MAX_PATH_BYTES: usize = 1024;
 
 /// One value with the place that it came from, such as `--stop-grace` or `ELECTOR_STOP_GRACE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,32 +81,6 @@ pub(crate) fn id(id: &str) -> Result<(), String> {
     }
 }
 
-/// Checks what is ours to check about an election's path; the characters are judged by ZooKeeper's rules later.
-pub(crate) fn election(path: &str) -> Result<(), String> {
-    if !path.starts_with('/') {
-        return Err("an election is an absolute path, such as /billing (position 0 must be '/')".into());
-    }
-    if path.len() > MAX_PATH_BYTES {
-        return Err(format!(
-            "an election's path has at most {MAX_PATH_BYTES} bytes, this one has {}",
-            path.len()
-        ));
-    }
-    if path == "/" {
-        return Err("/ is reserved: name an election below it, such as /billing".into());
-    }
-    if path == "/zookeeper" || path.starts_with("/zookeeper/") {
-        return Err("/zookeeper is reserved for ZooKeeper itself: use another path, such as /billing".into());
-    }
-    if let Some(name) = path.split('/').find(|name| name.ends_with(".ctl")) {
-        return Err(format!(
-            "{}: names ending in .ctl are kept for what belongs to an election",
-            escape(name)
-        ));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,24 +98,6 @@ mod tests {
             assert!(id(bad).is_err_and(|error| error.contains(rule)), "{bad:?}");
         }
         assert!(id(&"x".repeat(10_240)).is_err_and(|error| error.contains("255")));
-    }
-
-    #[test]
-    fn reserved_and_relative_paths_are_refused() {
-        assert_eq!(election("/billing"), Ok(()));
-        assert_eq!(election("/zookeepers"), Ok(()));
-        for (bad, rule) in [
-            ("", "position 0"),
-            ("billing", "position 0"),
-            ("/", "reserved"),
-            ("/zookeeper", "reserved"),
-            ("/zookeeper/quota", "reserved"),
-            ("/a.ctl", ".ctl"),
-            ("/a.ctl/b", ".ctl"),
-        ] {
-            assert!(election(bad).is_err_and(|error| error.contains(rule)), "{bad:?}");
-        }
-        assert!(election(&format!("/{}", "x".repeat(2000))).is_err());
     }
 
     #[test]

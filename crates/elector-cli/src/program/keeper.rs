@@ -7,7 +7,7 @@
 
 use super::deadline::{DeadlineWord, boot_now};
 use super::tree::{self, Process};
-use super::{Ended, Event, Gone, Killed, Spec, Stop, trampoline};
+use super::{Ended, Event, Gone, Killed, NotStarted, Spec, Stop, trampoline};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, pidfd_open};
@@ -184,14 +184,14 @@ impl Inner {
     fn start(&mut self, spec: &Spec, deadline: Arc<DeadlineWord>) {
         assert!(self.term.is_none(), "one tree at a time");
         if deadline.passed(boot_now()) {
-            return (self.tell)(Event::NotStarted("the deadline passed before the start".into()));
+            return (self.tell)(Event::NotStarted(NotStarted::TooLate));
         }
         let started = trampoline::spawn(spec).and_then(|pid| {
             Pid::from_raw(pid).ok_or_else(|| io::Error::other("the system gave process id 0"))
         });
         let pid = match started {
             Ok(pid) => pid,
-            Err(error) => return (self.tell)(Event::NotStarted(error.to_string())),
+            Err(error) => return (self.tell)(Event::NotStarted(NotStarted::Failed(error.to_string()))),
         };
         self.term = Some(Term {
             pid,
@@ -230,7 +230,7 @@ impl Inner {
             (None, None) => return,
         };
         term.ended = Some(ended);
-        (self.tell)(Event::Ended(ended));
+        (self.tell)(Event::Ended);
     }
 
     /// Moves the stop of a tree on, and tells when it is gone.

@@ -88,9 +88,9 @@ pub(crate) enum Event {
         pid: i32,
     },
     /// Nothing was started, and nothing is running.
-    NotStarted(String),
-    /// The program itself has ended; others of its tree may be there still.
-    Ended(Ended),
+    NotStarted(NotStarted),
+    /// The program itself has ended; others of its tree may be there still. How it ended comes with `Gone`.
+    Ended,
     /// SIGKILL was sent long ago and something is still there, such as a process in an uninterruptible wait.
     Stuck {
         /// How many processes.
@@ -98,6 +98,15 @@ pub(crate) enum Event {
     },
     /// Nothing of the tree is left, and all of it is reaped.
     Gone(Gone),
+}
+
+/// Why nothing was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NotStarted {
+    /// The deadline had passed already.
+    TooLate,
+    /// The system refused, for want of memory or processes.
+    Failed(String),
 }
 
 /// The end of a whole tree.

@@ -14,8 +14,14 @@ impl<C: Connector, K: Clock> Driver<C, K> {
     pub(super) fn happened(&mut self, happening: Happening) {
         match happening {
             Happening::Attached(attachment) => self.attached(&attachment),
-            Happening::Restored { connection } => self.step(Input::Restored { connection }),
-            Happening::Reply { id, sent, received, zxid, connection, outcome } => {
+            Happening::Restored { connection } => {
+                self.step(Input::Restored { connection });
+                // Only now are the credentials known to be accepted, and the timeout to be enough.
+                if self.failed.is_none() {
+                    self.reach.send_replace(Reach::Attached);
+                }
+            }
+            Happening::Reply { id, sent, received, zxid, connection, outcome, .. } => {
                 match self.under_way.remove(&id) {
                     Some(UnderWay::Core(id)) => self.step(Input::Reply {
                         id,
@@ -77,7 +83,6 @@ impl<C: Connector, K: Clock> Driver<C, K> {
                 self.settings.timeout, attachment.timeout
             ));
         }
-        // Before anybody is told that we are attached: the timeout granted may be refused.
         self.step(Input::Attached {
             connection: attachment.connection,
             session: attachment.session,
@@ -90,9 +95,6 @@ impl<C: Connector, K: Clock> Driver<C, K> {
             if let Some(warning) = timing.warning() {
                 self.warn(warning);
             }
-        }
-        if self.failed.is_none() {
-            self.reach.send_replace(Reach::Attached);
         }
     }
 

@@ -2,45 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use elector::{CampaignError, Elector, Leadership, Role, Write, WriteError};
+use crate::support::{candidate, children, soon, until_waiting};
+use elector::{CampaignError, Leadership, Write, WriteError};
 use zk_ensemble::{Ensemble, Onlooker};
-
-/// Long enough for any step that is not meant to wait for a session timeout.
-const SOON: Duration = Duration::from_secs(5);
-
-async fn candidate(ensemble: &Ensemble, path: &str, id: &str) -> Elector {
-    Elector::builder(&ensemble.connect_string(), path)
-        .id(id)
-        .session_timeout(Duration::from_secs(4))
-        .connect()
-        .await
-        .unwrap()
-}
-
-async fn soon<F: Future>(what: F) -> F::Output {
-    tokio::time::timeout(SOON, what).await.expect("in time")
-}
-
-async fn until_waiting(elector: &Elector, expected: usize) {
-    let mut roles = elector.role();
-    soon(roles.wait_for(|role| matches!(role, Role::Waiting { ahead, .. } if *ahead == expected)))
-        .await
-        .unwrap();
-}
-
-fn children(ensemble: &mut Ensemble, path: &str) -> usize {
-    let address = ensemble.server(0).address();
-    Onlooker::connect(address).unwrap().children(path).unwrap().len()
-}
 
 #[tokio::test]
 async fn terms_follow_one_another_with_rising_tokens() {
     if !zk_ensemble::require() {
         return;
     }
-    let mut ensemble = Ensemble::start(1);
-    let first = candidate(&ensemble, "/made/on/demand", "first").await;
-    let second = candidate(&ensemble, "/made/on/demand", "second").await;
+    let ensemble = Ensemble::start(1);
+    let (servers, address) = (ensemble.connect_string(), ensemble.servers()[0].address());
+    let first = candidate(&servers, "/made/on/demand", "first").await;
+    let second = candidate(&servers, "/made/on/demand", "second").await;
     let leader: Leadership = soon(first.campaign()).await.unwrap();
     assert!(leader.check());
     assert!(leader.remaining() > Duration::from_secs(2));
@@ -67,10 +41,10 @@ async fn terms_follow_one_another_with_rising_tokens() {
     drop(leader);
     let leader = soon(first.campaign()).await.unwrap();
     soon(second.close()).await;
-    assert_eq!(children(&mut ensemble, "/made/on/demand"), 1);
+    assert_eq!(children(address, "/made/on/demand").len(), 1);
     drop(leader);
     soon(first.close()).await;
-    assert_eq!(children(&mut ensemble, "/made/on/demand"), 0);
+    assert_eq!(children(address, "/made/on/demand").len(), 0);
 }
 
 #[tokio::test]
@@ -79,7 +53,7 @@ async fn guarded_writes_end_with_the_term() {
         return;
     }
     let ensemble = Ensemble::start(1);
-    let elector = candidate(&ensemble, "/billing", "writer").await;
+    let elector = candidate(&ensemble.connect_string(), "/billing", "writer").await;
     let leader = soon(elector.campaign()).await.unwrap();
     let path = || "/state".to_owned();
     soon(leader.write(vec![Write::Create { path: path(), data: b"1".to_vec() }])).await.unwrap();

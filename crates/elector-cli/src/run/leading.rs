@@ -1,0 +1,156 @@
+//! One term: the machine of `term` between the leadership, the keeper and the signals.
+
+use super::term::{Action, Finish, Input, Rules, Term};
+use super::{CONFIRM_LIMIT, KILL_MARGIN, Run, next_notice};
+use crate::log::{About, Entry, Level};
+use crate::program::{DeadlineWord, Spec, boot_now};
+use elector::Leadership;
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often the lease's progress is handed to the keeper. What it does not know yet only makes it act early.
+const HAND_OVER_EVERY: Duration = Duration::from_millis(100);
+
+impl Run<'_> {
+    /// Leads one term to its end. The exit status, or none where the run goes on contending.
+    pub(super) async fn lead(&mut self, leadership: Leadership) -> Option<u8> {
+        let token = leadership.token().to_string();
+        let rules = self.rules(&token);
+        let mut term = Term::new(rules, boot_now());
+        let deadline = Arc::new(DeadlineWord::default());
+        extend(&deadline, &leadership);
+        let mut finish = self.act(term.step(boot_now(), Input::Wake), &token, &deadline);
+        let mut told_ending = false;
+        let mut told_lost = false;
+        while finish.is_none() {
+            let wake = term.wake_at().map(|at| at.saturating_sub(boot_now()));
+            let input = tokio::select! {
+                biased;
+                why = leadership.lost(), if !told_lost => {
+                    told_lost = true;
+                    Some(Input::Lost(why.to_string()))
+                }
+                why = leadership.ending(), if !told_ending && !told_lost => {
+                    told_ending = true;
+                    Some(Input::Ending(why.to_string()))
+                }
+                Some(event) = self.events.recv() => Some(Input::Program(event)),
+                asked = self.signals.next() => Some(Input::Signal(asked)),
+                () = nap(wake) => Some(Input::Wake),
+                notice = next_notice(&mut self.notices) => {
+                    self.narrate_term(&notice, &token, told_ending || told_lost);
+                    None
+                }
+                () = tokio::time::sleep(HAND_OVER_EVERY) => None,
+            };
+            extend(&deadline, &leadership);
+            if let Some(input) = input {
+                let actions = term.step(boot_now(), input);
+                finish = self.act(actions, &token, &deadline);
+            }
+        }
+        match finish? {
+            Finish::Lost { end } => {
+                drop(leadership);
+                end
+            }
+            Finish::Release { code, how } => {
+                self.resign(leadership, &token, &how).await;
+                Some(code)
+            }
+        }
+    }
+
+    fn rules(&mut self, token: &str) -> Rules {
+        let options = self.options;
+        Rules {
+            program: options.program[0].to_string_lossy().into_owned(),
+            leading: self.narrator.leading(token),
+            stop_signal: options.stop_signal,
+            stop_grace: options.stop_grace,
+            loss_grace: options.loss_grace,
+            at_least: options.at_least,
+            takeover_delay: options.takeover_delay,
+            on_exit: options.on_exit,
+            once: options.once,
+        }
+    }
+
+    /// Does what the machine says; the last action may be the term's end.
+    fn act(&self, actions: Vec<Action>, token: &str, deadline: &Arc<DeadlineWord>) -> Option<Finish> {
+        let mut finish = None;
+        for action in actions {
+            match action {
+                Action::Start => self.keeper.start(self.spec(token), Arc::clone(deadline)),
+                Action::Stop(stop) => self.keeper.stop(stop),
+                Action::Forward(signal) => self.keeper.forward(signal),
+                Action::Say(said) => self.log.say(&said.entry(token)),
+                Action::Finish(how) => finish = Some(how),
+            }
+        }
+        finish
+    }
+
+    fn spec(&self, token: &str) -> Spec {
+        let options = self.options;
+        let variable = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
+        Spec {
+            file: self.file.clone(),
+            name: options.program[0].clone(),
+            args: options.program[1..].to_vec(),
+            env: vec![
+                variable("ELECTOR_ELECTION", &options.common.election),
+                variable("ELECTOR_ID", &options.id),
+                variable("ELECTOR_TOKEN", token),
+            ],
+            env_remove: vec!["NOTIFY_SOCKET".into()],
+            null_stdin: std::io::stdin().is_terminal(),
+            stop_signal: options.stop_signal,
+            leftover_grace: options.stop_grace,
+        }
+    }
+
+    fn narrate_term(&mut self, notice: &elector::Notice, token: &str, ending: bool) {
+        let now = tokio::time::Instant::now();
+        let entries = match ending {
+            false => self.narrator.in_a_term(notice, now),
+            true => self.narrator.outside_a_term(notice, now),
+        };
+        for mut entry in entries {
+            entry.token = Some(token.to_string());
+            self.log.say(&entry);
+        }
+    }
+
+    /// Gives the place up; nothing of the program is left.
+    async fn resign(&self, leadership: Leadership, token: &str, how: &str) {
+        let (level, message) = match tokio::time::timeout(CONFIRM_LIMIT, leadership.resign()).await {
+            Ok(Ok(())) => (Level::Info, format!("resigned; {how}")),
+            Ok(Err(error)) => (Level::Warn, format!("{error}; {how}")),
+            Err(_) => {
+                let message =
+                    "resigned, but no server confirmed it yet; the others may wait out the session timeout";
+                (Level::Warn, format!("{message}; {how}"))
+            }
+        };
+        self.log.say(&Entry { level, about: About::Resigned, token: Some(token.to_string()), message });
+    }
+}
+
+/// Hands the lease on to the keeper. The clock is read first, so that what is handed on is never too late.
+fn extend(deadline: &DeadlineWord, leadership: &Leadership) {
+    let now = boot_now();
+    let left = leadership.remaining();
+    if let Some(left) = left.checked_sub(KILL_MARGIN) {
+        deadline.extend(now + left);
+    }
+}
+
+async fn nap(wake: Option<Duration>) {
+    match wake {
+        Some(wake) => tokio::time::sleep(wake).await,
+        None => std::future::pending().await,
+    }
+}

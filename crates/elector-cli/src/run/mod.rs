@@ -1,0 +1,250 @@
+//! `elector run`: wait for the turn, run the program while it lasts, hand over when nothing of it is left.
+//!
+//! The flow is `connect` → `waiting` → `leading`, and from there to the end or back to `waiting`. What happens
+//! within a term is decided by the pure machine in `term`; this module and its children only carry things to and
+//! fro between the election, the keeper of the program, the signals and the log.
+
+mod code;
+mod failure;
+mod leading;
+mod narrator;
+mod term;
+mod waiting;
+
+use crate::args::{Layout, RunOptions};
+use crate::exit;
+use crate::log::{About, Entry, Level, Log};
+use crate::program::{self, Event, Keeper, NotRunnable};
+use crate::signals::Signals;
+use crate::{log, notify, text};
+use elector::{AclEntry, Elector, Notice};
+use narrator::Narrator;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::sync::{broadcast, mpsc};
+use tokio::time::Instant;
+
+/// Before the lease's end, when SIGKILL has to be on its way: the time a killed tree needs to be gone.
+const KILL_MARGIN: Duration = Duration::from_millis(500);
+/// Events of the keeper that nobody has read. One start yields at most five, and the next start comes only after
+/// the last of them was read, so the queue never fills.
+const MAX_EVENTS: usize = 16;
+/// How long the end of the run waits for a server to confirm; after that the session's timeout does the rest.
+const CONFIRM_LIMIT: Duration = Duration::from_secs(3);
+
+/// Everything of one run.
+struct Run<'a> {
+    options: &'a RunOptions,
+    /// The program's file, looked up before contending.
+    file: PathBuf,
+    log: Log,
+    keeper: Keeper,
+    events: mpsc::Receiver<Event>,
+    signals: Signals,
+    elector: Elector,
+    notices: broadcast::Receiver<Notice>,
+    narrator: Narrator,
+    /// When `--wait` has passed; forgotten once it has led.
+    give_up_at: Option<Instant>,
+}
+
+/// Runs to the end and tells the exit status.
+pub(crate) fn run(options: &RunOptions) -> u8 {
+    let file = match program::find(&options.program[0], std::env::var_os("PATH").as_deref()) {
+        Ok(file) => file,
+        Err(error) => {
+            let name = text::escape(&options.program[0].to_string_lossy());
+            let (text, code) = match error {
+                NotRunnable::NotFound(text) => (text, exit::NOT_FOUND),
+                NotRunnable::NotExecutable(text) => (text, exit::NOT_EXECUTABLE),
+            };
+            log::complain(&format!("{name}: {text}"));
+            return code;
+        }
+    };
+    match start(options, file) {
+        Ok(code) => code,
+        Err(error) => {
+            log::complain(&format!("the system refused what elector needs: {error}"));
+            exit::FAILURE
+        }
+    }
+}
+
+fn start(options: &RunOptions, file: PathBuf) -> std::io::Result<u8> {
+    let common = &options.common;
+    let builder = match configure(options) {
+        Ok(builder) => builder,
+        Err(message) => {
+            log::complain(&message);
+            return Ok(exit::USAGE);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let code = runtime.block_on(async {
+        let signals = Signals::new()?;
+        let (tell, events) = mpsc::channel(MAX_EVENTS);
+        let keeper = Keeper::new(move |event| drop(tell.try_send(event)))?;
+        // Nothing on this thread ever blocks (the log and the program have threads of their own), so the election
+        // runs here as well; and it begins only after we listen to what it tells.
+        let elector = match builder.start() {
+            Ok(elector) => elector,
+            Err(error) => {
+                log::complain(&error.to_string());
+                return Ok(failure::start_code(&error));
+            }
+        };
+        let log = Log::new(options.log, &common.election, &options.id)?;
+        let notices = elector.notices();
+        let give_up_at = options.wait.map(|wait| Instant::now() + wait);
+        let narrator = Narrator::new(&common.servers, &options.id);
+        let run = Run { options, file, log, keeper, events, signals, elector, notices, narrator, give_up_at };
+        Ok(run.play_out().await)
+    });
+    // A look-up of a name that hangs in the system's resolver must not hold up the end.
+    runtime.shutdown_background();
+    code
+}
+
+/// The library's builder for these options.
+fn configure(options: &RunOptions) -> Result<elector::Builder, String> {
+    let common = &options.common;
+    let mut builder = Elector::builder(&common.servers, &common.election)
+        .id(options.id.as_str())
+        .session_timeout(options.session_timeout)
+        .layout(match options.layout {
+            Layout::Latch => elector::Layout::Latch,
+            Layout::Single => elector::Layout::Single,
+        })
+        .stop_early(options.loss_grace + KILL_MARGIN)
+        .on_disconnect(match options.stop_on_disconnect {
+            true => elector::OnDisconnect::Stop,
+            false => elector::OnDisconnect::Hold,
+        })
+        .name_neighbours(true);
+    for credential in &common.credentials {
+        builder = builder.credential(credential.scheme.as_str(), credential.auth.as_slice());
+    }
+    if let Some(tick) = options.ensemble_tick {
+        builder = builder.ensemble_tick(tick);
+    }
+    if let Some(acl) = acl(options)? {
+        builder = builder.acl(acl);
+    }
+    Ok(builder)
+}
+
+/// `--acl`; nothing where the library's default is meant.
+fn acl(options: &RunOptions) -> Result<Option<Vec<AclEntry>>, String> {
+    let Some(list) = &options.acl else { return Ok(None) };
+    let entry = |scheme: &str, id: &str, permissions: &str| AclEntry {
+        scheme: scheme.into(),
+        id: id.into(),
+        permissions: permissions.into(),
+    };
+    let refuse = |part: &str, rule: &str| Err(format!("--acl {}: {rule}", text::escape(part)));
+    match list.as_str() {
+        "open" => return Ok(Some(vec![entry("world", "anyone", "cdrwa")])),
+        "creator" if options.common.credentials.is_empty() => {
+            return refuse(
+                list,
+                "it means the owner of the credentials, and there are none: give --auth-file",
+            );
+        }
+        "creator" => return Ok(None),
+        _ => {}
+    }
+    let mut entries = Vec::new();
+    for part in list.split(',') {
+        // The id may hold colons itself, as digest's user:hash does.
+        let pieces = part.split_once(':').and_then(|(scheme, rest)| {
+            let (id, permissions) = rest.rsplit_once(':')?;
+            Some((scheme, id, permissions))
+        });
+        match pieces {
+            Some((scheme, id, permissions)) if !scheme.is_empty() => {
+                entries.push(entry(scheme, id, permissions));
+            }
+            _ => {
+                return refuse(
+                    part,
+                    "an entry is scheme:id:rights, such as world:anyone:r or auth::cdrwa; or say creator or open",
+                );
+            }
+        }
+    }
+    Ok(Some(entries))
+}
+
+impl Run<'_> {
+    async fn play_out(mut self) -> u8 {
+        self.say(Level::Info, About::Connecting, self.narrator.connecting());
+        for warning in &self.options.common.warnings {
+            self.say(Level::Warn, About::Error, warning.clone());
+        }
+        for detail in &self.options.common.details {
+            self.say(Level::Debug, About::Connecting, detail.clone());
+        }
+        let containment = "the program is held by its process group, and what leaves the group is adopted";
+        self.say(Level::Debug, About::Connecting, containment.to_string());
+        let code = match self.connect().await {
+            Err(code) => code,
+            Ok(()) => {
+                notify::tell(notify::READY);
+                self.contend().await
+            }
+        };
+        notify::tell(notify::STOPPING);
+        let closed = tokio::time::timeout(CONFIRM_LIMIT, self.elector.close()).await;
+        if closed.is_err() {
+            let message = "no server confirmed the end of the session; the others wait out its timeout";
+            let message = message.to_string();
+            self.log.say(&Entry { level: Level::Warn, about: About::Error, token: None, message });
+        }
+        code
+    }
+
+    async fn contend(&mut self) -> u8 {
+        loop {
+            let leadership = match self.wait_for_turn().await {
+                Ok(leadership) => leadership,
+                Err(code) => return code,
+            };
+            self.give_up_at = None;
+            if let Some(code) = self.lead(leadership).await {
+                return code;
+            }
+        }
+    }
+
+    fn say(&self, level: Level, about: About, message: String) {
+        self.log.say(&Entry { level, about, token: None, message });
+    }
+
+    /// Says what the election tells about its connection, outside a term.
+    fn narrate(&mut self, notice: &Notice) {
+        for entry in self.narrator.outside_a_term(notice, Instant::now()) {
+            self.log.say(&entry);
+        }
+    }
+}
+
+/// The next notice. Those that were missed are told of by what comes after them.
+async fn next_notice(notices: &mut broadcast::Receiver<Notice>) -> Notice {
+    loop {
+        match notices.recv().await {
+            Ok(notice) => return notice,
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            // The driver's end is told by the campaign or the leadership.
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+/// Sleeps until `at`; for ever where there is no such instant.
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,317 @@
+//! What the log says about the connection and the queue.
+//!
+//! Pure but for the instants that it is given: texts in, entries out. Whatever another contender wrote is escaped
+//! here.
+
+use crate::log::{About, Entry, Level};
+use crate::text::{compact, escape, ordinal, session};
+use elector::{Neighbour, Notice, Role};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// While no server answers, this often it is said again.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+/// A line about the queue waits so long for the name of the one ahead.
+const NAME_WITHIN: Duration = Duration::from_millis(500);
+
+/// Remembers what was said, so that nothing is said twice.
+#[derive(Debug)]
+pub(super) struct Narrator {
+    servers: String,
+    own_id: String,
+    /// Whether it was said that somebody else has our name.
+    twin_said: bool,
+    /// When it was last said that no server answers.
+    unreachable_said: Option<Instant>,
+    /// The servers of the last failed round and what went wrong, for `--connect-timeout`.
+    last_round: Option<String>,
+    /// The last line about the queue.
+    waiting_said: Option<String>,
+    /// The one right ahead when last seen.
+    ahead: Option<String>,
+    /// A line about the queue that waits for a name.
+    held: Option<(Instant, String)>,
+}
+
+impl Narrator {
+    pub(super) fn new(servers: &str, own_id: &str) -> Narrator {
+        Narrator {
+            servers: shown_servers(servers),
+            own_id: own_id.to_string(),
+            twin_said: false,
+            unreachable_said: None,
+            last_round: None,
+            waiting_said: None,
+            ahead: None,
+            held: None,
+        }
+    }
+
+    pub(super) fn connecting(&self) -> String {
+        format!("connecting to {}", self.servers)
+    }
+
+    /// Why connecting took too long.
+    pub(super) fn unreachable_within(&self, limit: Duration) -> String {
+        let tried = self.last_round.as_deref().unwrap_or(&self.servers);
+        format!("no server reached within {}: {tried}", compact(limit))
+    }
+
+    /// What a notice is worth saying while nothing is led.
+    pub(super) fn outside_a_term(&mut self, notice: &Notice, now: Instant) -> Vec<Entry> {
+        match notice {
+            Notice::Connected { server, session: id, timeout, same_session } => {
+                self.unreachable_said = None;
+                let (server, timeout) = (escape(server), compact(*timeout));
+                let message = match same_session {
+                    true => format!("connected to {server}, same session"),
+                    false => format!("connected to {server}, session {}, timeout {timeout}", session(*id)),
+                };
+                vec![entry(Level::Info, About::Connected, message)]
+            }
+            Notice::Disconnected { server, cause, .. } => {
+                let message = format!("{} lost ({}); connecting again", escape(server), escape(cause));
+                vec![entry(Level::Info, About::Connecting, message)]
+            }
+            Notice::SessionEnded { cause } => {
+                self.waiting_said = None;
+                let message = format!("the session ended ({}); contending anew", escape(cause));
+                vec![entry(Level::Warn, About::Connecting, message)]
+            }
+            Notice::Unreachable { tried } => self.unreachable(tried, now),
+            Notice::Warning(text) => vec![entry(Level::Warn, About::Error, escape(text))],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The same while a program runs: what matters then is how long it may go on.
+    pub(super) fn in_a_term(&mut self, notice: &Notice, now: Instant) -> Vec<Entry> {
+        match notice {
+            Notice::Disconnected { server, remaining: Some(left), .. } => {
+                let message = format!(
+                    "{} lost; leading on, {} until the program is stopped",
+                    escape(server),
+                    compact(*left)
+                );
+                vec![entry(Level::Warn, About::Suspended, message)]
+            }
+            Notice::Connected { server, same_session: true, .. } => {
+                self.unreachable_said = None;
+                let message = format!("{}, same session; leading on", escape(server));
+                vec![entry(Level::Info, About::Resumed, message)]
+            }
+            other => self.outside_a_term(other, now),
+        }
+    }
+
+    fn unreachable(&mut self, tried: &[(String, String)], now: Instant) -> Vec<Entry> {
+        let list: Vec<String> =
+            tried.iter().map(|(server, error)| format!("{}: {}", escape(server), escape(error))).collect();
+        let list = list.join("; ");
+        self.last_round = Some(list.clone());
+        if self.unreachable_said.is_some_and(|said| now.duration_since(said) < SAY_EVERY) {
+            return Vec::new();
+        }
+        self.unreachable_said = Some(now);
+        vec![entry(Level::Warn, About::Connecting, format!("no server answers, trying on: {list}"))]
+    }
+
+    /// What a change of the place in the queue is worth saying.
+    pub(super) fn role(&mut self, role: &Role, now: Instant) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        if let Role::Waiting { behind: Some(neighbour), .. } = role
+            && neighbour.id == self.own_id
+            && !self.twin_said
+        {
+            self.twin_said = true;
+            let message = format!("another contender is called {} as well", escape(&self.own_id));
+            entries.push(entry(Level::Warn, About::Error, message));
+        }
+        entries.extend(self.place(role, now));
+        entries
+    }
+
+    fn place(&mut self, role: &Role, now: Instant) -> Option<Entry> {
+        let Role::Waiting { ahead, contenders, behind } = role else {
+            self.held = None;
+            return None;
+        };
+        // First in line without a lease yet: what comes next is either the term or somebody ahead.
+        if *ahead == 0 {
+            self.held = None;
+            return None;
+        }
+        let place = format!("waiting, {} of {}", ordinal(ahead + 1), contenders);
+        let Some(neighbour) = behind else {
+            self.ahead = None;
+            self.held = Some((now + NAME_WITHIN, place));
+            return None;
+        };
+        self.held = None;
+        self.ahead = Some(escape(&neighbour.id));
+        self.waiting(format!("{place}, behind {}", shown_neighbour(neighbour, *ahead == 1)))
+    }
+
+    /// When to call [`Narrator::release`].
+    pub(super) fn held_until(&self) -> Option<Instant> {
+        self.held.as_ref().map(|(until, _)| *until)
+    }
+
+    /// Says the line that waited for a name in vain.
+    pub(super) fn release(&mut self) -> Option<Entry> {
+        let (_, line) = self.held.take()?;
+        self.waiting(line)
+    }
+
+    fn waiting(&mut self, line: String) -> Option<Entry> {
+        if self.waiting_said.as_ref() == Some(&line) {
+            return None;
+        }
+        self.waiting_said = Some(line.clone());
+        Some(entry(Level::Info, About::Waiting, line))
+    }
+
+    /// The beginning of a term's first line.
+    pub(super) fn leading(&mut self, token: &str) -> String {
+        self.waiting_said = None;
+        self.held = None;
+        match self.ahead.take() {
+            Some(id) => format!("leading with token {token} ({id} is gone)"),
+            None => format!("leading with token {token}"),
+        }
+    }
+}
+
+fn entry(level: Level, about: About, message: String) -> Entry {
+    Entry { level, about, token: None, message }
+}
+
+fn shown_neighbour(neighbour: &Neighbour, leads: bool) -> String {
+    let id =
+        if neighbour.id.is_empty() { "a contender without a name".into() } else { escape(&neighbour.id) };
+    match leads {
+        true => format!("{id} (leads with token {})", neighbour.token),
+        false => format!("{id} (token {})", neighbour.token),
+    }
+}
+
+/// `zk1,zk2:2182/chroot` as a list with its ports.
+pub(crate) fn shown_servers(list: &str) -> String {
+    let (hosts, chroot) = match list.find('/') {
+        Some(at) => (&list[..at], &list[at..]),
+        None => (list, ""),
+    };
+    let hosts: Vec<String> = hosts
+        .split(',')
+        .map(|host| {
+            let host = host.trim();
+            let named = host.rsplit_once(']').map_or(host, |(_, rest)| rest);
+            let port = if named.contains(':') { "" } else { ":2181" };
+            format!("{}{port}", escape(host))
+        })
+        .collect();
+    let chroot = if chroot.len() > 1 { format!(" below {}", escape(chroot)) } else { String::new() };
+    format!("{}{chroot}", hosts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn neighbour(id: &str) -> Option<Neighbour> {
+        let token = "4294967310".parse().expect("a token");
+        Some(Neighbour { id: id.into(), token })
+    }
+
+    fn waiting(ahead: usize, contenders: usize, behind: Option<Neighbour>) -> Role {
+        Role::Waiting { ahead, contenders, behind }
+    }
+
+    fn text(entries: impl IntoIterator<Item = Entry>) -> Option<String> {
+        let mut messages = entries.into_iter().map(|entry| entry.message);
+        let first = messages.next();
+        assert_eq!(messages.next(), None);
+        first
+    }
+
+    #[test]
+    fn servers_are_listed_with_their_ports() {
+        assert_eq!(shown_servers("zk1,zk2:2182,[::1],[::1]:3"), "zk1:2181, zk2:2182, [::1]:2181, [::1]:3");
+        assert_eq!(shown_servers("zk1/a/b"), "zk1:2181 below /a/b");
+        assert_eq!(shown_servers("zk1/"), "zk1:2181");
+    }
+
+    #[test]
+    fn the_queue_is_told_once_and_with_the_name_ahead() {
+        let now = Instant::now();
+        let mut narrator = Narrator::new("zk1", "me");
+        assert_eq!(text(narrator.role(&waiting(1, 3, None), now)), None);
+        let told = narrator.role(&waiting(1, 3, neighbour("web1:812\u{1b}[2J")), now);
+        assert_eq!(
+            text(told).as_deref(),
+            Some("waiting, 2nd of 3, behind web1:812\\u{1b}[2J (leads with token 4294967310)")
+        );
+        assert!(narrator.held_until().is_none());
+        assert_eq!(text(narrator.role(&waiting(1, 3, neighbour("web1:812\u{1b}[2J")), now)), None);
+        assert_eq!(
+            narrator.leading("4294967388"),
+            "leading with token 4294967388 (web1:812\\u{1b}[2J is gone)"
+        );
+        assert_eq!(narrator.leading("5"), "leading with token 5");
+    }
+
+    #[test]
+    fn a_name_that_does_not_come_is_not_waited_for() {
+        let now = Instant::now();
+        let mut narrator = Narrator::new("zk1", "me");
+        assert!(narrator.role(&waiting(2, 3, None), now).is_empty());
+        assert_eq!(narrator.held_until(), Some(now + NAME_WITHIN));
+        assert_eq!(text(narrator.release()).as_deref(), Some("waiting, 3rd of 3"));
+        assert!(narrator.release().is_none());
+    }
+
+    #[test]
+    fn a_twin_is_told_of_once() {
+        let now = Instant::now();
+        let mut narrator = Narrator::new("zk1", "me");
+        let told = narrator.role(&waiting(1, 2, neighbour("me")), now);
+        assert_eq!(told[0].message, "another contender is called me as well");
+        assert_eq!(told.len(), 2);
+        assert_eq!(narrator.role(&waiting(1, 3, neighbour("me")), now).len(), 1);
+    }
+
+    #[test]
+    fn failed_rounds_are_told_at_most_every_ten_seconds() {
+        let now = Instant::now();
+        let mut narrator = Narrator::new("zk1,zk2", "me");
+        let notice = Notice::Unreachable { tried: vec![("zk1:2181".into(), "connection refused".into())] };
+        assert_eq!(narrator.outside_a_term(&notice, now).len(), 1);
+        assert_eq!(narrator.outside_a_term(&notice, now + Duration::from_secs(9)).len(), 0);
+        assert_eq!(narrator.outside_a_term(&notice, now + Duration::from_secs(10)).len(), 1);
+        assert_eq!(
+            narrator.unreachable_within(Duration::from_secs(5)),
+            "no server reached within 5s: zk1:2181: connection refused"
+        );
+    }
+
+    #[test]
+    fn a_leader_is_told_how_long_it_may_go_on() {
+        let mut narrator = Narrator::new("zk1", "me");
+        let lost = Notice::Disconnected {
+            server: "zk2:2181".into(),
+            cause: "connection reset".into(),
+            remaining: Some(Duration::from_millis(3950)),
+        };
+        let told = narrator.in_a_term(&lost, Instant::now());
+        assert_eq!(told[0].message, "zk2:2181 lost; leading on, 3.9s until the program is stopped");
+        assert_eq!(told[0].about, About::Suspended);
+        let back = Notice::Connected {
+            server: "zk3:2181".into(),
+            session: 1,
+            timeout: Duration::from_secs(10),
+            same_session: true,
+        };
+        let told = narrator.in_a_term(&back, Instant::now());
+        assert_eq!(told[0].message, "zk3:2181, same session; leading on");
+    }
+}

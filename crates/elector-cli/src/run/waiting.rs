@@ -1,0 +1,125 @@
+//! From the start to the turn: connecting, and waiting in the queue.
+
+use super::term::leaves;
+use super::{Run, code, failure, next_notice, sleep_until};
+use crate::exit;
+use crate::log::{About, Level};
+use crate::program::signal_name;
+use crate::signals::Asked;
+use elector::{CampaignError, Leadership, Notice, Role};
+use rustix::process::Signal;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Between two tries to contend while the last term is not cleared away yet.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+
+impl Run<'_> {
+    /// Waits until a server carries a session. An error is the exit status.
+    pub(super) async fn connect(&mut self) -> Result<(), u8> {
+        let limit = self.options.common.connect_timeout;
+        let too_late = limit.map(|limit| Instant::now() + limit);
+        loop {
+            let give_up_at = self.give_up_at.filter(|_| !self.at_once());
+            tokio::select! {
+                biased;
+                asked = self.signals.next() => {
+                    if let Some(signal) = self.leave(asked) {
+                        return Err(code::left(signal));
+                    }
+                }
+                notice = next_notice(&mut self.notices) => {
+                    self.narrate(&notice);
+                    if self.at_once() && matches!(notice, Notice::Unreachable { .. }) {
+                        return Err(self.give_up("no server answers"));
+                    }
+                }
+                connected = self.elector.connected() => {
+                    return connected.map_err(|error| {
+                        self.say(Level::Error, About::Error, error.to_string());
+                        failure::start_code(&error)
+                    });
+                }
+                () = sleep_until(too_late) => {
+                    let message = self.narrator.unreachable_within(limit.unwrap_or_default());
+                    self.say(Level::Error, About::Error, message);
+                    return Err(exit::FAILURE);
+                }
+                () = sleep_until(give_up_at) => return Err(self.give_up("no server answers")),
+            }
+        }
+    }
+
+    /// Contends until it leads. An error is the exit status.
+    pub(super) async fn wait_for_turn(&mut self) -> Result<Leadership, u8> {
+        let mut role = self.elector.role();
+        let mut campaign = self.elector.campaign();
+        loop {
+            let held = self.narrator.held_until();
+            let give_up_at = self.give_up_at.filter(|_| !self.at_once());
+            tokio::select! {
+                biased;
+                asked = self.signals.next() => {
+                    if let Some(signal) = self.leave(asked) {
+                        return Err(code::left(signal));
+                    }
+                }
+                turn = &mut campaign => match turn {
+                    Ok(leadership) => return Ok(leadership),
+                    Err(CampaignError::Busy) => {
+                        tokio::time::sleep(BUSY_PAUSE).await;
+                        campaign = self.elector.campaign();
+                    }
+                    Err(error) => {
+                        self.say(Level::Error, About::Error, error.to_string());
+                        return Err(failure::campaign_code(&error));
+                    }
+                },
+                notice = next_notice(&mut self.notices) => self.narrate(&notice),
+                Ok(()) = role.changed() => {
+                    let role = role.borrow_and_update().clone();
+                    for entry in self.narrator.role(&role, Instant::now()) {
+                        self.log.say(&entry);
+                    }
+                    if self.at_once() && matches!(role, Role::Waiting { ahead, .. } if ahead > 0) {
+                        return Err(self.give_up("somebody else leads"));
+                    }
+                }
+                () = sleep_until(held) => {
+                    if let Some(entry) = self.narrator.release() {
+                        self.log.say(&entry);
+                    }
+                }
+                () = sleep_until(give_up_at) => return Err(self.give_up("not leading by then")),
+            }
+        }
+    }
+
+    /// `-n`: as soon as it shows that somebody else is ahead, rather than after a time.
+    fn at_once(&self) -> bool {
+        self.give_up_at.is_some() && self.options.wait.is_some_and(|wait| wait.is_zero())
+    }
+
+    fn give_up(&self, why: &str) -> u8 {
+        let option = if self.at_once() { "--wait 0s" } else { "--wait" };
+        self.say(Level::Info, About::Exited, format!("gave up ({option}): {why}"));
+        self.options.give_up_code
+    }
+
+    /// The signal that makes us leave the queue, if this is one.
+    fn leave(&self, asked: Asked) -> Option<Signal> {
+        match asked {
+            Asked::Pause => {
+                let message = "Ctrl-Z is refused: a paused contender would be taken for dead";
+                self.say(Level::Warn, About::Error, message.to_string());
+                None
+            }
+            Asked::Forward(signal) if !leaves(signal) => None,
+            Asked::Stop(signal) | Asked::Forward(signal) => {
+                let message = format!("{} received: leaving", signal_name(signal.as_raw()));
+                self.say(Level::Info, About::Asked, message);
+                Some(signal)
+            }
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! How an answer looks: lines for people, or one JSON object.
+//!
+//! Pure. Names of contenders are whatever those wrote, so they are escaped here.
+
+use crate::exit;
+use crate::json::{self, Object};
+use crate::text::{escape, ordinal, session};
+use std::fmt::Write;
+use std::time::Duration;
+
+/// One contender, in the order of the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Contender {
+    pub(super) id: String,
+    pub(super) token: String,
+    pub(super) session: i64,
+}
+
+/// What was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) contenders: Vec<Contender>,
+    /// The layout to which all contenders belong, if there is one.
+    pub(super) layout: Option<String>,
+    pub(super) server: String,
+    pub(super) age: Duration,
+}
+
+/// Why nothing was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unknown {
+    /// For scripts.
+    pub(super) code: &'static str,
+    /// For people.
+    pub(super) message: String,
+}
+
+/// The whole answer.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    pub(super) election: String,
+    /// How many servers were given.
+    pub(super) servers: usize,
+    pub(super) at: String,
+    pub(super) seen: Result<Seen, Unknown>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Answer {
+    fn leader(&self) -> Option<&Contender> {
+        self.seen.as_ref().ok().and_then(|seen| seen.contenders.first())
+    }
+
+    pub(super) fn code(&self) -> u8 {
+        match (&self.seen, self.leader()) {
+            (Err(_), _) => exit::UNKNOWN,
+            (Ok(_), None) => exit::VACANT,
+            (Ok(_), Some(_)) => exit::OK,
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        let mut out = format!("{}: ", escape(&self.election));
+        match (&self.seen, self.leader()) {
+            (Err(unknown), _) => {
+                out.push_str("unknown: ");
+                out.push_str(&unknown.message);
+                out.push('\n');
+                return out;
+            }
+            (Ok(_), None) => out.push_str("nobody leads\n"),
+            (Ok(_), Some(leader)) => {
+                let _ = writeln!(out, "led by {}, token {}", shown(&leader.id), leader.token);
+            }
+        }
+        if let Ok(seen) = &self.seen {
+            self.queue(&mut out, seen);
+        }
+        out
+    }
+
+    fn queue(&self, out: &mut String, seen: &Seen) {
+        let rows: Vec<[String; 3]> = seen
+            .contenders
+            .iter()
+            .enumerate()
+            .map(|(at, contender)| [ordinal(at + 1), shown(&contender.id), contender.token.clone()])
+            .collect();
+        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let widths = [width(0), width(1), width(2)];
+        for (row, contender) in rows.iter().zip(&seen.contenders) {
+            let [place, id, token] = row;
+            let _ = writeln!(
+                out,
+                "  {place:<a$}  {id:<b$}  {token:<c$}  session {}",
+                session(contender.session),
+                a = widths[0],
+                b = widths[1],
+                c = widths[2],
+            );
+        }
+        let servers = if self.servers == 1 { "1 server".into() } else { format!("{} servers", self.servers) };
+        let layout = seen.layout.as_ref().map_or_else(String::new, |layout| format!("; layout {layout}"));
+        let _ = writeln!(
+            out,
+            "{servers} given, read from {} after a sync, {} ms ago{layout}",
+            escape(&seen.server),
+            seen.age.as_millis()
+        );
+    }
+
+    pub(super) fn json(&self) -> String {
+        let seen = self.seen.as_ref().ok();
+        let state = match (seen, self.leader()) {
+            (None, _) => "unknown",
+            (Some(_), None) => "vacant",
+            (Some(_), Some(_)) => "led",
+        };
+        let leader = self.leader().map_or_else(
+            || "null".into(),
+            |leader| {
+                // No history tells yet when the term began.
+                Object::default()
+                    .text("id", &leader.id)
+                    .text("token", &leader.token)
+                    .text("session", &session(leader.session))
+                    .optional("since", None)
+                    .end()
+            },
+        );
+        let contenders = seen.map_or(&[][..], |seen| &seen.contenders);
+        let contenders = contenders.iter().enumerate().map(|(at, contender)| {
+            Object::default()
+                .text("id", &contender.id)
+                .number("position", at as u64)
+                .text("token", &contender.token)
+                .text("session", &session(contender.session))
+                .end()
+        });
+        let read = seen.map_or_else(
+            || "null".into(),
+            |seen| {
+                let age = u64::try_from(seen.age.as_millis()).unwrap_or(u64::MAX);
+                Object::default()
+                    .text("server", &seen.server)
+                    .raw("synced", "true")
+                    .number("age_ms", age)
+                    .end()
+            },
+        );
+        let object = Object::default()
+            .number("schema", 1)
+            .text("election", &self.election)
+            .text("state", state)
+            .optional("layout", seen.and_then(|seen| seen.layout.as_deref()))
+            .text("scope", "ensemble")
+            .text("at", &self.at)
+            .raw("leader", &leader)
+            .raw("contenders", &json::array(contenders))
+            .raw("read", &read)
+            .raw("warnings", &json::array(self.warnings.iter().map(|warning| json::text(warning))));
+        let object = match &self.seen {
+            Ok(_) => object,
+            Err(unknown) => {
+                let error =
+                    Object::default().text("code", unknown.code).text("message", &unknown.message).end();
+                object.raw("error", &error)
+            }
+        };
+        object.end() + "\n"
+    }
+}
+
+/// A contender's name; foreign peers may have none.
+fn shown(id: &str) -> String {
+    if id.is_empty() { "(no name)".into() } else { escape(id) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contender(id: &str, token: &str, session: i64) -> Contender {
+        Contender { id: id.into(), token: token.into(), session }
+    }
+
+    fn answer(contenders: Vec<Contender>) -> Answer {
+        Answer {
+            election: "/billing".into(),
+            servers: 3,
+            at: "2026-11-22T11:17:41.204Z".into(),
+            seen: Ok(Seen {
+                layout: (!contenders.is_empty()).then(|| "latch".into()),
+                contenders,
+                server: "zk2:2181".into(),
+                age: Duration::from_millis(4),
+            }),
+            warnings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn people_see_the_leader_the_queue_and_how_fresh_it_is() {
+        let answer = answer(vec![
+            contender("web2:4711", "4294967388", 0x0200_0a1b_2c3d_0004),
+            contender("web3:399", "4294967391", 0x0300_0a1b_2c3d_0001),
+        ]);
+        assert_eq!(
+            answer.text(),
+            "/billing: led by web2:4711, token 4294967388\n  \
+             1st  web2:4711  4294967388  session 0x2000a1b2c3d0004\n  \
+             2nd  web3:399   4294967391  session 0x3000a1b2c3d0001\n\
+             3 servers given, read from zk2:2181 after a sync, 4 ms ago; layout latch\n"
+        );
+        assert_eq!(answer.code(), 0);
+    }
+
+    #[test]
+    fn scripts_see_the_same_with_every_member_in_its_place() {
+        let answer = answer(vec![contender("web2:4711", "4294967388", 0x0200_0a1b_2c3d_0004)]);
+        assert_eq!(
+            answer.json(),
+            "{\"schema\":1,\"election\":\"/billing\",\"state\":\"led\",\"layout\":\"latch\",\
+             \"scope\":\"ensemble\",\"at\":\"2026-11-22T11:17:41.204Z\",\
+             \"leader\":{\"id\":\"web2:4711\",\"token\":\"4294967388\",\
+             \"session\":\"0x2000a1b2c3d0004\",\"since\":null},\
+             \"contenders\":[{\"id\":\"web2:4711\",\"position\":0,\"token\":\"4294967388\",\
+             \"session\":\"0x2000a1b2c3d0004\"}],\
+             \"read\":{\"server\":\"zk2:2181\",\"synced\":true,\"age_ms\":4},\"warnings\":[]}\n"
+        );
+    }
+
+    #[test]
+    fn nobody_leads_and_not_known_are_told_apart() {
+        let vacant = answer(Vec::new());
+        assert_eq!((vacant.code(), vacant.text().lines().next()), (3, Some("/billing: nobody leads")));
+        let value: serde_json::Value = serde_json::from_str(&vacant.json()).unwrap();
+        assert_eq!((&value["state"], &value["leader"]), (&"vacant".into(), &serde_json::Value::Null));
+
+        let mut unknown = answer(Vec::new());
+        unknown.seen = Err(Unknown { code: "unreachable", message: "no server reached".into() });
+        assert_eq!((unknown.code(), unknown.text()), (4, "/billing: unknown: no server reached\n".into()));
+        let value: serde_json::Value = serde_json::from_str(&unknown.json()).unwrap();
+        assert_eq!((&value["state"], &value["error"]["code"]), (&"unknown".into(), &"unreachable".into()));
+        assert_eq!(value["read"], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn a_hostile_name_stays_one_harmless_cell() {
+        let hostile = "\u{1b}[31mx\n\u{9b}2J\"";
+        let answer = answer(vec![contender(hostile, "1", 1), contender("", "2", 2)]);
+        let text = answer.text();
+        assert_eq!(text.lines().count(), 4);
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{9b}') && text.contains("(no name)"));
+        let json = answer.json();
+        assert!(!json.contains('\u{9b}') && json.lines().count() == 1);
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["leader"]["id"], hostile);
+    }
+}

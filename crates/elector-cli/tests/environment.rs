@@ -1,0 +1,100 @@
+//! What the program gets: variables, standard input, and nothing that is not its own.
+
+mod common;
+
+use common::{Elector, LONG, SHORT, number_after, shared_server};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+
+#[test]
+fn the_program_gets_election_id_and_token_and_no_secret() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let directory = tempfile::tempdir().expect("a folder");
+    let auth = directory.path().join("auth");
+    fs::write(&auth, "digest:user:hunter2\r\n").expect("a file");
+    fs::set_permissions(&auth, fs::Permissions::from_mode(0o600)).expect("its mode");
+    let socket = directory.path().join("notify");
+    let manager = UnixDatagram::bind(&socket).expect("a socket");
+
+    let mut run = Elector::run(&server.connect_string(), "me:1", SHORT)
+        .words("--auth-file")
+        .word(auth.to_str().expect("a plain path"))
+        .word("/environment")
+        .script("env; tr '\\0' '\\n' </proc/$PPID/cmdline; echo end-of-environment")
+        .env("NOTIFY_SOCKET", socket.to_str().expect("a plain path"))
+        .env("OTHER", "passes")
+        .start();
+    let led = run.wait_for("leading with token");
+    run.wait_for_output("end-of-environment");
+    assert_eq!(run.end(LONG), Some(0), "{}", run.said());
+    let printed = run.printed();
+    for line in ["ELECTOR_ELECTION=/environment", "ELECTOR_ID=me:1", "OTHER=passes"] {
+        assert!(printed.lines().any(|printed| printed == line), "{line} is not in {printed}");
+    }
+    let token = number_after(&printed, "ELECTOR_TOKEN=");
+    assert_eq!(token, number_after(&led, "token"));
+    assert!(!printed.contains("NOTIFY_SOCKET") && !printed.contains("hunter2"), "{printed}");
+    assert!(!run.said().contains("hunter2"), "{}", run.said());
+
+    let mut buffer = [0; 64];
+    let length = manager.recv(&mut buffer).expect("readiness was told");
+    assert_eq!(&buffer[..length], b"READY=1");
+    let length = manager.recv(&mut buffer).expect("the end was told");
+    assert_eq!(&buffer[..length], b"STOPPING=1");
+}
+
+#[test]
+fn a_nested_elector_has_its_own_identity() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let servers = server.connect_string();
+    let inner = format!(
+        "{} run {SHORT} /inner -- sh -c 'echo inner id $ELECTOR_ID election $ELECTOR_ELECTION'",
+        env!("CARGO_BIN_EXE_elector")
+    );
+    let mut run = Elector::new("run")
+        .words(SHORT)
+        .words("--id outer /outer")
+        .script(&inner)
+        .env("ELECTOR_ZOOKEEPER", &servers)
+        .start();
+    assert_eq!(run.end(LONG), Some(0), "{}", run.said());
+    let line = run.printed();
+    assert!(line.contains("election /inner") && !line.contains("id outer"), "{line}");
+    assert!(!run.said().contains("is not a variable"), "{}", run.said());
+}
+
+#[test]
+fn options_come_from_the_environment_and_a_flag_wins() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let mut run = Elector::new("run")
+        .words("-v --id flag /variables")
+        .script("exit 3")
+        .env("ELECTOR_ZOOKEEPER", &server.connect_string())
+        .env("ELECTOR_SESSION_TIMEOUT", "4s")
+        .env("ELECTOR_ENSEMBLE_TICK", "500ms")
+        .env("ELECTOR_LOG_FORMAT", "json")
+        .env("ELECTOR_ID", "variable")
+        .start();
+    assert_eq!(run.end(LONG), Some(3), "{}", run.said());
+    let mut events = Vec::new();
+    for line in run.said().lines() {
+        let value: serde_json::Value = serde_json::from_str(line).expect("each line is an object");
+        assert_eq!((&value["id"], &value["election"]), (&"flag".into(), &"/variables".into()));
+        assert!(value["at"].as_str().is_some_and(|at| at.ends_with('Z')), "{line}");
+        events.push(value["event"].as_str().expect("an event").to_string());
+    }
+    for event in ["connecting", "connected", "leading", "resigned"] {
+        assert!(events.iter().any(|known| known == event), "{event} is not in {events:?}");
+    }
+    assert!(run.said().contains("--id is a flag and wins over ELECTOR_ID"), "{}", run.said());
+}

@@ -1,0 +1,105 @@
+//! What no retry can mend ends at once with 2 and says what is in the way.
+
+mod common;
+
+use common::{Elector, LONG, SHORT, shared_server};
+use rustix::process::Signal;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use zk_ensemble::{Ensemble, Kind, Onlooker};
+
+fn onlooker(server: &Ensemble) -> Onlooker {
+    Onlooker::connect(server.servers()[0].address()).expect("a session")
+}
+
+/// A file of credentials; the folder goes with the first value.
+fn auth_file(content: &str) -> (tempfile::TempDir, String) {
+    let directory = tempfile::tempdir().expect("a folder");
+    let path = directory.path().join("auth");
+    fs::write(&path, content).expect("a file");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("its mode");
+    let shown = path.to_str().expect("a plain path").to_string();
+    (directory, shown)
+}
+
+#[test]
+fn foreign_contenders_are_named_with_the_layout_that_fits() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let mut onlooker = onlooker(&server);
+    onlooker.create("/foreign", b"", Kind::Persistent).expect("created");
+    let theirs = "/foreign/_c_0f8fad5b-d9cb-469f-a165-70867728950e-lock-";
+    onlooker.create(theirs, b"theirs", Kind::EphemeralSequential).expect("created");
+    let before = onlooker.children("/foreign").expect("a list");
+
+    let servers = server.connect_string();
+    let output = Elector::run(&servers, "one", SHORT).word("/foreign").script("echo must not run").output();
+    assert_eq!(output.code, Some(2), "{}", output.stderr);
+    assert!(output.stderr.contains("--layout lock"), "{}", output.stderr);
+    assert!(output.stderr.contains("-lock-0000000000"), "{}", output.stderr);
+    assert_eq!(output.stdout, "");
+    assert_eq!(onlooker.children("/foreign").expect("a list"), before, "nothing of ours was left");
+    onlooker.close().expect("closed");
+}
+
+#[test]
+fn a_path_without_permission_is_named_and_not_tried_for_ever() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    // ZooKeeper's own node for its configuration may be read by anybody and written by nobody.
+    let servers = format!("{}/zookeeper/config", server.connect_string());
+    let (_folder, file) = auth_file("digest:owner:hunter2\n");
+    for options in [String::new(), format!("--auth-file {file}")] {
+        let output = Elector::run(&servers, "one", SHORT)
+            .words(&options)
+            .word("/private")
+            .script("echo must not run")
+            .output();
+        assert_eq!(output.code, Some(2), "{options}: {}", output.stderr);
+        assert!(output.stderr.contains("no permission to create the election path"), "{}", output.stderr);
+        assert!(!output.stderr.contains("hunter2") && output.stdout.is_empty(), "{}", output.stderr);
+    }
+}
+
+#[test]
+fn credentials_that_the_servers_refuse_are_not_tried_for_ever() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let (_folder, file) = auth_file("no-such-scheme:hunter2\n");
+    let output = Elector::run(&server.connect_string(), "one", SHORT)
+        .words("--auth-file")
+        .word(&file)
+        .word("/refused")
+        .script("echo must not run")
+        .output();
+    assert_eq!(output.code, Some(2), "{}", output.stderr);
+    assert!(output.stderr.contains("credentials"), "{}", output.stderr);
+    assert!(!output.stderr.contains("hunter2") && output.stdout.is_empty(), "{}", output.stderr);
+}
+
+#[test]
+fn names_of_others_cannot_drive_the_terminal() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let mut onlooker = onlooker(&server);
+    onlooker.create("/hostile", b"", Kind::Persistent).expect("created");
+    let name = "/hostile/_c_0f8fad5b-d9cb-469f-a165-70867728950e-latch-";
+    onlooker.create(name, b"\x1b[2Jevil\nelector: lie\xff", Kind::EphemeralSequential).expect("created");
+    let mut run =
+        Elector::run(&server.connect_string(), "one", SHORT).word("/hostile").script("exit 0").start();
+    let waiting = run.wait_for("waiting, 2nd of 2");
+    assert!(waiting.contains("evil"), "{waiting}");
+    let said = run.said();
+    assert!(!said.contains('\u{1b}') && !said.contains("\nelector: lie"), "{said}");
+    run.signal(Signal::TERM);
+    assert_eq!(run.end(LONG), Some(0));
+    onlooker.close().expect("closed");
+}

@@ -1,0 +1,149 @@
+//! How a run ends: the program's own end, planned stops, signals, and the exit statuses that tell of them.
+
+mod common;
+
+use common::{Elector, LONG, Running, SHORT, hup_is_ignored, shared_server};
+use rustix::process::Signal;
+
+/// A program that says when its traps are set, and then works on.
+const WORK: &str = "echo ready; while :; do sleep 0.05; done";
+
+fn start(servers: &str, election: &str, options: &str, script: &str) -> Running {
+    Elector::run(servers, "one", SHORT).words(options).word(election).script(script).start()
+}
+
+#[test]
+fn the_programs_own_end_is_passed_on() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let servers = server.connect_string();
+    for (script, code) in [("exit 0", 0), ("exit 7", 7), ("kill -SEGV $$", 139), ("kill -KILL $$", 137)] {
+        let mut run = start(&servers, "/own", "", script);
+        assert_eq!(run.end(LONG), Some(code), "{script}: {}", run.said());
+        assert!(run.said().contains("resigned; program ended"), "{}", run.said());
+    }
+}
+
+#[test]
+fn a_planned_stop_tells_how_it_went() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let servers = server.connect_string();
+    for (options, trap, asked, code) in [
+        ("", "", Signal::TERM, 0),
+        ("", "trap 'exit 0' TERM", Signal::TERM, 0),
+        ("", "trap 'exit 3' TERM", Signal::TERM, 3),
+        ("--stop-grace 300ms", "trap '' TERM", Signal::TERM, 137),
+        ("", "trap 'exit 3' TERM", Signal::INT, 130),
+        ("--stop-signal USR1", "trap 'exit 0' USR1; trap '' TERM", Signal::TERM, 0),
+        ("--stop-signal INT --stop-grace 5s", "trap - INT", Signal::TERM, 0),
+    ] {
+        let mut run = start(&servers, "/planned", options, &format!("{trap}\n{WORK}"));
+        run.wait_for_output("ready");
+        run.signal(asked);
+        assert_eq!(run.end(LONG), Some(code), "{options} {trap}: {}", run.said());
+    }
+}
+
+#[test]
+fn a_long_grace_is_given_in_full_and_a_second_signal_ends_it() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let servers = server.connect_string();
+    // Longer than the session timeout: the lease is renewed all the while.
+    let script = format!("trap 'sleep 6; echo done; exit 5' TERM; {WORK}");
+    let mut run = start(&servers, "/grace", "--stop-grace 30s", &script);
+    run.wait_for_output("ready");
+    run.signal(Signal::TERM);
+    assert_eq!(run.end(LONG), Some(5), "{}", run.said());
+    assert!(run.printed().contains("done"));
+
+    let mut run = start(&servers, "/grace", "--stop-grace 1h", &format!("trap '' TERM; {WORK}"));
+    run.wait_for_output("ready");
+    run.signal(Signal::TERM);
+    run.wait_for("TERM received: stopping");
+    run.signal(Signal::TERM);
+    assert_eq!(run.end(LONG), Some(137), "{}", run.said());
+    assert!(run.said().contains("received again: killing"), "{}", run.said());
+}
+
+#[test]
+fn other_signals_are_the_programs_and_a_pause_is_refused() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let servers = server.connect_string();
+    let signals = [
+        ("HUP", Signal::HUP),
+        ("QUIT", Signal::QUIT),
+        ("USR1", Signal::USR1),
+        ("USR2", Signal::USR2),
+        ("WINCH", Signal::WINCH),
+    ];
+    let traps: String = signals.iter().map(|(name, _)| format!("trap 'echo got {name}' {name}; ")).collect();
+    let mut run = start(&servers, "/signals", "", &format!("{traps}{WORK}"));
+    run.wait_for_output("ready");
+    for (name, signal) in signals {
+        if signal == Signal::HUP && hup_is_ignored() {
+            continue;
+        }
+        run.signal(signal);
+        run.wait_for_output(&format!("got {name}"));
+    }
+    run.signal(Signal::TSTP);
+    run.wait_for("Ctrl-Z is refused");
+    run.signal(Signal::TERM);
+    assert_eq!(run.end(LONG), Some(0), "{}", run.said());
+}
+
+#[test]
+fn whoever_waits_leaves_when_asked() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let servers = server.connect_string();
+    let mut leader = start(&servers, "/leave", "", WORK);
+    leader.wait_for_output("ready");
+    for (signal, code) in [(Signal::TERM, 0), (Signal::INT, 130), (Signal::HUP, 129), (Signal::QUIT, 131)] {
+        if signal == Signal::HUP && hup_is_ignored() {
+            continue;
+        }
+        let mut waiting = start(&servers, "/leave", "", "exit 9");
+        waiting.wait_for("waiting, 2nd of 2");
+        waiting.signal(Signal::USR1);
+        waiting.signal(Signal::TSTP);
+        waiting.wait_for("Ctrl-Z is refused");
+        waiting.signal(signal);
+        assert_eq!(waiting.end(LONG), Some(code), "{}", waiting.said());
+    }
+    leader.signal(Signal::TERM);
+    assert_eq!(leader.end(LONG), Some(0));
+}
+
+#[test]
+fn under_nohup_a_logout_ends_nothing() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let mut run = Elector::run(&server.connect_string(), "one", SHORT)
+        .word("/nohup")
+        .script(WORK)
+        .through(&["nohup"])
+        .start();
+    run.wait_for_output("ready");
+    run.signal(Signal::HUP);
+    run.signal(Signal::TSTP);
+    run.wait_for("Ctrl-Z is refused");
+    run.signal(Signal::TERM);
+    assert_eq!(run.end(LONG), Some(0), "{}", run.said());
+    assert!(!run.said().contains("HUP"), "{}", run.said());
+}

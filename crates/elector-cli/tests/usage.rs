@@ -1,0 +1,203 @@
+//! Bad input on the command line and in the environment: exit status 2, one line that says what, where and how to
+//! mend it; nothing is sent anywhere, nothing panics, nothing hangs.
+
+mod common;
+
+use common::Elector;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+/// Nobody listens there, and nothing here should get as far as asking.
+const NOWHERE: &str = "127.0.0.1:1";
+
+/// Runs to the end and checks status and message.
+fn refused(elector: Elector, code: i32, parts: &[&str]) {
+    let shown = format!("{elector:?}");
+    let output = elector.output();
+    assert_eq!(output.code, Some(code), "{shown} said {}", output.stderr);
+    assert!(output.stdout.is_empty(), "{shown} wrote {}", output.stdout);
+    assert!(!output.stderr.contains("panicked"), "{shown}: {}", output.stderr);
+    for part in parts {
+        assert!(output.stderr.contains(part), "{shown} said {:?} without {part:?}", output.stderr);
+    }
+    assert_eq!(output.stderr.lines().count(), 1, "{shown} said {}", output.stderr);
+    assert!(output.stderr.starts_with("elector: "), "{shown} said {}", output.stderr);
+}
+
+fn run(options: &str) -> Elector {
+    Elector::new("run").words(options).words("/usage -- true")
+}
+
+#[test]
+fn commands_and_options_that_do_not_exist() {
+    refused(Elector::bare(), 2, &["no command"]);
+    refused(Elector::new("stauts"), 2, &["stauts", "did you mean status"]);
+    refused(run(&format!("-z {NOWHERE} --stop-gracee 1s")), 2, &["did you mean --stop-grace"]);
+    refused(Elector::new("run").words(&format!("-z {NOWHERE} /usage")), 2, &["no program given after --"]);
+}
+
+#[test]
+fn servers_that_cannot_be() {
+    for (list, part) in [
+        ("", "no server given"),
+        ("a:b:c", "a:b:c"),
+        ("host:0", "host:0"),
+        ("host:70000", "host:70000"),
+        (":2181", ":2181"),
+        ("host:2181/a//b", "/a//b"),
+        ("host:2181/../x", "/../x"),
+        ("host:2181/a/", "/a/"),
+        ("h1,,h2", "server"),
+    ] {
+        let elector = Elector::new("run").words("-z").word(list).words("/usage -- true");
+        refused(elector, 2, &[part]);
+    }
+}
+
+#[test]
+fn elections_that_cannot_be() {
+    let long = format!("/{}", "x".repeat(2000));
+    for (path, part) in [
+        ("billing", "'/'"),
+        ("/a/../b", "position 3"),
+        ("/a//b", "position 3"),
+        ("/a/", "position 2"),
+        ("/a\u{1}b", "position 2"),
+        ("/a\u{f000}", "position 2"),
+        ("/a\u{fff5}", "position 2"),
+        ("/", "reserved"),
+        ("/zookeeper", "reserved"),
+        ("/zookeeper/quota", "reserved"),
+        ("/a.ctl", ".ctl"),
+        (&long, "1024"),
+    ] {
+        let elector = Elector::new("run").words("-z").word(NOWHERE).word(path).words("-- true");
+        refused(elector, 2, &[part]);
+    }
+}
+
+#[test]
+fn durations_that_cannot_be() {
+    for value in ["0s", "-1", "10", "10x", "1e99", "25days", "25d", ""] {
+        let elector = Elector::new("run").words("--session-timeout").word(value);
+        refused(elector.words("-z").word(NOWHERE).words("/usage -- true"), 2, &["--session-timeout", value]);
+    }
+    // The arithmetic is shown where a lease has no room.
+    for options in ["--session-timeout 2s", "--session-timeout 4s --loss-grace 4s", "--loss-grace 9s"] {
+        refused(run(&format!("-z {NOWHERE} {options}")), 2, &["too short", "needed"]);
+    }
+}
+
+#[test]
+fn ids_that_cannot_be() {
+    let long = "x".repeat(10_240);
+    for (id, part) in [("", "empty"), ("a\nb", "control"), (long.as_str(), "255")] {
+        let elector = Elector::new("run").words("--id").word(id).words("-z").word(NOWHERE);
+        refused(elector.words("/usage -- true"), 2, &["--id", part]);
+    }
+    let elector = Elector::new("run").words("--id").bytes(b"x\xff").words("-z").word(NOWHERE);
+    refused(elector.words("/usage -- true"), 2, &["--id", "UTF-8"]);
+}
+
+#[test]
+fn a_password_on_the_command_line_is_refused_and_not_repeated() {
+    for options in
+        ["--auth digest:u:hunter2", "--password=hunter2", "--auth-file digest:u:hunter2", "-z u:hunter2@zk1"]
+    {
+        let elector = run(&format!("{options} -z {NOWHERE}"));
+        let output = elector.output();
+        assert_eq!(output.code, Some(2), "{options}: {}", output.stderr);
+        assert!(!output.stderr.contains("hunter2"), "{options}: {}", output.stderr);
+    }
+}
+
+#[test]
+fn files_of_credentials_that_cannot_serve() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, mode: u32, content: &str| {
+        let path = directory.path().join(name);
+        fs::write(&path, content).expect("a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("its mode");
+        path.to_str().expect("a plain path").to_string()
+    };
+    let open = write("open", 0o644, "digest:u:p\n");
+    let empty = write("empty", 0o600, "");
+    let broken = write("broken", 0o600, "digest:u:p\nhunter2\n");
+    let folder = directory.path().to_str().expect("a plain path").to_string();
+    for (file, part) in [
+        (open.as_str(), "chmod 600"),
+        (&empty, "no credential"),
+        (&broken, "line 2"),
+        (&folder, "regular file"),
+        ("/no/such/file", "No such file"),
+    ] {
+        refused(run(&format!("-z {NOWHERE} --auth-file {file}")), 2, &["--auth-file", part]);
+    }
+}
+
+#[test]
+fn access_lists_that_cannot_be() {
+    for (list, part) in [
+        ("creator", "--auth-file"),
+        ("world", "scheme:id:rights"),
+        ("world:anyone:xyz", "cdrwa"),
+        ("world:anyone:w", "read"),
+        ("auth::cdrwa", "credentials"),
+    ] {
+        refused(run(&format!("-z {NOWHERE} --acl {list}")), 2, &[part]);
+    }
+}
+
+#[test]
+fn programs_that_cannot_be_run_are_refused_before_contending() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let plain = directory.path().join("plain");
+    fs::write(&plain, "#!/bin/sh\n").expect("a file");
+    let shown = plain.to_str().expect("a plain path");
+    let program = |name: &str| Elector::new("run").words("-z").word(NOWHERE).words("/usage --").word(name);
+    refused(program("no-such-program-anywhere"), 127, &["not found"]);
+    refused(program("/no/such/program"), 127, &["no such file"]);
+    refused(program(shown), 126, &["chmod +x"]);
+    refused(program("/"), 126, &["not a regular file"]);
+}
+
+#[test]
+fn the_place_is_never_guessed() {
+    let output = Elector::new("run").words("/usage -- true").output();
+    assert_eq!(output.code, Some(2));
+    assert_eq!(
+        output.stderr,
+        "elector: where is this election held? Neither --zookeeper nor --local was given.\n  \
+         among machines:       --zookeeper zk1:2181,zk2:2181,zk3:2181   (or ELECTOR_ZOOKEEPER)\n  \
+         on this machine only: --local                                  (or ELECTOR_LOCAL=1)\n"
+    );
+    refused(run(&format!("-z {NOWHERE} --local")), 2, &["--zookeeper and --local"]);
+    refused(run("--local"), 2, &["not in this version"]);
+    refused(run("").env("ELECTOR_LOCAL", "1"), 2, &["ELECTOR_LOCAL", "not in this version"]);
+    refused(Elector::new("status").words("--local /usage"), 2, &["not in this version"]);
+}
+
+#[test]
+fn an_unknown_variable_is_warned_of_without_its_value() {
+    let output =
+        run(&format!("-z {NOWHERE} --connect-timeout 300ms")).env("ELECTOR_STOP_GRACEE", "hunter2").output();
+    assert_eq!(output.code, Some(125), "{}", output.stderr);
+    assert!(output.stderr.contains("did you mean ELECTOR_STOP_GRACE?"), "{}", output.stderr);
+    assert!(!output.stderr.contains("hunter2"));
+}
+
+#[test]
+fn help_goes_to_standard_output() {
+    for (words, part) in [
+        ("--help", "Usage: elector COMMAND"),
+        ("run --help", "--takeover-delay"),
+        ("run -h", "--stop-grace"),
+        ("status --help", "Usage: elector status"),
+        ("--version", "elector "),
+    ] {
+        let output = Elector::bare().words(words).output();
+        assert_eq!(output.code, Some(0), "{words}");
+        assert!(output.stdout.contains(part), "{words}: {}", output.stdout);
+        assert!(output.stderr.is_empty(), "{words}: {}", output.stderr);
+    }
+}

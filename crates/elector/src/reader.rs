@@ -1,0 +1,214 @@
+//! Looking at an election from outside, without contending.
+
+use std::time::Duration;
+
+use elector_core::{Contender, Layout, Token, contender};
+use zk_session::wire::ErrorCode;
+use zk_session::{
+    BootClock, CallError, Client, Clock, Config, ConnectError, ConnectString, Credential, SessionEnd,
+};
+
+use crate::error::ElectionPathError;
+use crate::path;
+
+/// The session of a reader owns nothing; a short timeout leaves nothing behind for long.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
+/// Contenders that are read at a time.
+const AT_ONCE: usize = 64;
+
+/// Reads elections without taking part in them.
+#[derive(Debug)]
+pub struct Reader {
+    client: Client,
+}
+
+/// Why an election could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The list of servers cannot be read; the text names the bad entry.
+    #[error("{0}")]
+    Servers(String),
+    /// The path cannot hold an election.
+    #[error(transparent)]
+    Path(#[from] ElectionPathError),
+    /// No server answered in time.
+    #[error("no server reached{}", crate::error::Tried(.tried))]
+    Unreachable {
+        /// Each server that was tried and what went wrong.
+        tried: Vec<(String, String)>,
+    },
+    /// The servers refused our credentials.
+    #[error("the servers refused the credentials")]
+    AuthFailed,
+    /// An access control list forbids reading.
+    #[error("no permission to read {path}")]
+    NoPermission {
+        /// The znode that cannot be read.
+        path: String,
+    },
+    /// The connection or the session ended before the answer.
+    #[error("{0}")]
+    Interrupted(String),
+    /// The children of the path cannot be read as an order.
+    #[error(transparent)]
+    Unreadable(#[from] elector_core::Error),
+}
+
+impl ReadError {
+    /// Whether the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, ReadError::Unreachable { .. } | ReadError::Interrupted(_))
+    }
+}
+
+/// One contender as the servers show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContenderInfo {
+    /// The name that it shows: whatever it wrote into its znode. Not to be trusted.
+    pub id: String,
+    /// Its fencing token, in force if it leads.
+    pub token: Token,
+    /// The session that owns its znode; 0 where nobody does, a znode made by hand.
+    pub session: i64,
+    /// Its znode's name, or the empty name in layout `single`.
+    pub name: String,
+}
+
+/// An election at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The contenders in their order; the first one leads, or is about to, or is stopping.
+    pub contenders: Vec<ContenderInfo>,
+    /// The layout that they are of, if all are of one.
+    pub layout: Option<Layout>,
+    /// Whether there is such a path at all.
+    pub exists: bool,
+    /// The server that was read.
+    pub server: String,
+    /// How old this answer is at least to be reckoned: since the list was asked for.
+    pub age: Duration,
+}
+
+impl Reader {
+    /// Connects to one of `servers`, at most for `within`.
+    ///
+    /// Cancelling it leaves nothing behind but a session that ends by itself.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub async fn connect(
+        servers: &str,
+        credentials: Vec<(String, Vec<u8>)>,
+        within: Duration,
+    ) -> Result<Reader, ReadError> {
+        let servers: ConnectString =
+            servers.parse().map_err(|error| ReadError::Servers(format!("{error}")))?;
+        let credentials =
+            credentials.into_iter().map(|(scheme, auth)| Credential::new(scheme, auth)).collect();
+        let config = Config { timeout: SESSION_TIMEOUT, credentials, ..Config::new(servers) };
+        match Client::connect_within(config, within).await {
+            Ok(client) => Ok(Reader { client }),
+            Err(ConnectError::Unreachable { tried }) => Err(ReadError::Unreachable { tried }),
+            Err(ConnectError::Ended(SessionEnd::AuthFailed)) => Err(ReadError::AuthFailed),
+            Err(error) => Err(ReadError::Interrupted(error.to_string())),
+        }
+    }
+
+    /// Reads the election at `path` after a sync, so that it shows everything that was answered to
+    /// anybody before. Waits for a connection without limit.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub async fn snapshot(&self, path: &str) -> Result<Snapshot, ReadError> {
+        path::validate(path)?;
+        match self.client.sync(path).await {
+            // A sync of what is not there is answered all the same, by some servers with a code.
+            Ok(_) | Err(CallError::Refused(ErrorCode::NoNode)) => {}
+            Err(error) => return Err(trouble(path, error)),
+        }
+        let (names, parent, sent) = match self.client.get_children2(path, false).await {
+            Ok(answer) => (answer.value.0, answer.value.1, answer.sent),
+            Err(CallError::Refused(ErrorCode::NoNode)) => {
+                return Ok(self.seen(false, Vec::new(), None, None));
+            }
+            Err(error) => return Err(trouble(path, error)),
+        };
+        if parent.ephemeral_owner != 0 {
+            let holder = self.contender(path, "").await?;
+            return Ok(self.seen(true, holder.into_iter().collect(), Some(Layout::Single), Some(sent)));
+        }
+        let queue = contender::queue(&names)?;
+        let layout = contender::layout_of(&queue);
+        let contenders = self.contenders(path, &queue).await?;
+        Ok(self.seen(true, contenders, layout, Some(sent)))
+    }
+
+    /// Closes the session.
+    pub async fn close(self) {
+        self.client.close().await;
+    }
+
+    async fn contenders(&self, path: &str, queue: &[Contender]) -> Result<Vec<ContenderInfo>, ReadError> {
+        let mut found = Vec::new();
+        for part in queue.chunks(AT_ONCE) {
+            // Asked one behind the other and awaited together: one round trip for each part.
+            let mut reads = Vec::new();
+            for contender in part {
+                let (reader, path) = (Reader { client: self.client.clone() }, path.to_owned());
+                let name = contender.name.clone();
+                reads.push(tokio::spawn(async move { reader.contender(&path, &name).await }));
+            }
+            for read in reads {
+                let read = read.await.map_err(|error| ReadError::Interrupted(error.to_string()))?;
+                found.extend(read?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// One contender; none if it is gone meanwhile.
+    async fn contender(&self, path: &str, name: &str) -> Result<Option<ContenderInfo>, ReadError> {
+        let znode = if name.is_empty() { path.to_owned() } else { format!("{path}/{name}") };
+        match self.client.get_data(&znode, false).await {
+            Ok(answer) => {
+                let (data, stat) = answer.value;
+                Ok(Token::from_czxid(stat.czxid).map(|token| ContenderInfo {
+                    id: String::from_utf8_lossy(&data.unwrap_or_default()).into_owned(),
+                    token,
+                    session: stat.ephemeral_owner,
+                    name: name.to_owned(),
+                }))
+            }
+            Err(CallError::Refused(ErrorCode::NoNode)) => Ok(None),
+            Err(error) => Err(trouble(&znode, error)),
+        }
+    }
+
+    fn seen(
+        &self,
+        exists: bool,
+        contenders: Vec<ContenderInfo>,
+        layout: Option<Layout>,
+        sent: Option<Duration>,
+    ) -> Snapshot {
+        let now = BootClock.now();
+        Snapshot {
+            contenders,
+            layout,
+            exists,
+            server: self.client.attachment().map(|attachment| attachment.server).unwrap_or_default(),
+            age: sent.map_or(Duration::ZERO, |sent| now.saturating_sub(sent)),
+        }
+    }
+}
+
+fn trouble(path: &str, error: CallError) -> ReadError {
+    match error {
+        CallError::Refused(ErrorCode::NoAuth) => ReadError::NoPermission { path: path.to_owned() },
+        CallError::Ended(SessionEnd::AuthFailed) => ReadError::AuthFailed,
+        other => ReadError::Interrupted(other.to_string()),
+    }
+}

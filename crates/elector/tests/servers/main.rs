@@ -1,0 +1,7 @@
+//! The library on real ZooKeeper servers, beside real programs of other families.
+
+mod faults;
+mod peers;
+mod reading;
+mod succession;
+mod support;

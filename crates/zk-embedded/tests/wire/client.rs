@@ -109,6 +109,15 @@ impl Client {
         self.answer(number, request.op()).expect("the server hung up")
     }
 
+    /// The same; `None` if the connection breaks on the way.
+    pub(crate) fn try_call(&mut self, request: &Request) -> Option<Reply> {
+        let mut out = BytesMut::new();
+        self.next_xid += 1;
+        request.encode(self.next_xid, frame::DEFAULT_LIMIT, &mut out).unwrap();
+        self.stream.write_all(&out).ok()?;
+        self.answer(self.next_xid, request.op())
+    }
+
     /// The answer to what was sent, or `None` if the server hangs up.
     pub(crate) fn answer(&mut self, number: i32, op: i32) -> Option<Reply> {
         loop {

@@ -9,6 +9,10 @@ use zk_wire::Acl;
 
 use super::digest;
 
+/// Entries of a list, as it is asked for and as it is stored. Apache's server has no such limit but the
+/// frame's; finding doubles among as many as fit into a frame would hold up everybody.
+const MOST_ENTRIES: usize = 1024;
+
 /// One of the names a connection goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
@@ -51,6 +55,9 @@ pub(crate) fn permits(acl: &[Acl], need: i32, who: &[Identity]) -> bool {
 /// The list as it is stored: without doubles, and with `auth` replaced by what the caller has proved.
 /// `None` if it is not well-formed.
 pub(crate) fn resolve(acl: &[Acl], who: &[Identity]) -> Option<Vec<Acl>> {
+    if acl.len() > MOST_ENTRIES {
+        return None;
+    }
     let mut resolved: Vec<Acl> = Vec::new();
     let mut add = |entry: Acl| {
         if !resolved.contains(&entry) {
@@ -70,7 +77,7 @@ pub(crate) fn resolve(acl: &[Acl], who: &[Identity]) -> Option<Vec<Acl>> {
             _ => return None,
         }
     }
-    (!resolved.is_empty()).then_some(resolved)
+    (1..=MOST_ENTRIES).contains(&resolved.len()).then_some(resolved)
 }
 
 /// The list as somebody without ADMIN may see it: whose the entries are, but not what proves it.
@@ -176,6 +183,8 @@ mod tests {
             assert_eq!(resolve(&[Acl::new(ALL, scheme, id)], &[at("127.0.0.1")]), None, "{scheme}:{id}");
         }
         assert_eq!(resolve(&[], &[]), None);
+        let many = |count: i32| (0..count).map(Acl::anyone).collect::<Vec<_>>();
+        assert!(resolve(&many(1024), &[]).is_some() && resolve(&many(1025), &[]).is_none());
     }
 
     #[test]

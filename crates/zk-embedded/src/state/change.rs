@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use zk_wire::jute::{DecodeError, Reader, Writer};
 use zk_wire::{Acl, ErrorCode};
 
-use super::node::Owner;
+use super::node::{Owner, acl_weight};
 
 /// One numbered change.
 #[derive(Debug, Clone, PartialEq)]
@@ -177,6 +177,21 @@ impl Change {
 }
 
 impl Write {
+    /// About how many bytes it takes in a record: no less.
+    pub(crate) fn weight(&self) -> usize {
+        const FIXED: usize = 64;
+        FIXED
+            + match self {
+                Self::Create { path, data, acl, .. } => {
+                    path.len() + data.as_ref().map_or(0, Bytes::len) + acl_weight(acl)
+                }
+                Self::Delete { path } => path.len(),
+                Self::SetData { path, data } => path.len() + data.as_ref().map_or(0, Bytes::len),
+                Self::SetAcl { path, acl } => path.len() + acl_weight(acl),
+                Self::Check => 0,
+            }
+    }
+
     fn write(&self, w: &mut Writer<'_>) {
         match self {
             Self::Create { path, data, acl, owner } => {

@@ -64,6 +64,8 @@ pub struct Limits {
     pub nodes: usize,
     /// Bytes of paths, data and access control lists in the tree.
     pub bytes: usize,
+    /// Bytes of one transaction, at most a quarter of what the journal takes as one record.
+    pub transaction_bytes: usize,
     /// Sessions at a time.
     pub sessions: usize,
     /// Credentials that one connection may present.
@@ -81,6 +83,7 @@ impl Default for Limits {
             max_timeout_ms: 40_000,
             nodes: 1_000_000,
             bytes: 256 << 20,
+            transaction_bytes: 4 << 20,
             sessions: 10_000,
             identities: 32,
             watches: WatchLimits::default(),

@@ -61,12 +61,17 @@ pub(crate) fn prepare_multi(
     let mut undos = Vec::with_capacity(ops.len());
     let mut outcome = Ok(());
     let unused = &mut Vec::new();
+    // Lists may grow when they are resolved, so the request's own length is no bound.
+    let mut total = 0;
     for (index, op) in ops.into_iter().enumerate() {
         if is_ttl_without_a_time(&op) {
             outcome = Err(Culprit { index, code: ErrorCode::MarshallingError });
             break;
         }
-        match prepare(tree, limits, caller, op) {
+        match prepare(tree, limits, caller, op).and_then(|write| {
+            total += write.weight();
+            if total <= limits.transaction_bytes { Ok(write) } else { Err(ErrorCode::QuotaExceeded) }
+        }) {
             Ok(write) => {
                 let undo = tree.apply(&write, zxid, now.wall_ms, unused);
                 undos.push(undo.expect("it was prepared against this tree"));
@@ -204,6 +209,8 @@ fn check_version(is: i32, expected: i32) -> Result<(), ErrorCode> {
 
 /// Apache's server has no such limit but its memory. The code is the one that clients may know for it.
 fn check_room(tree: &Tree, limits: &Limits, nodes: usize, weight: usize) -> Result<(), ErrorCode> {
-    let fits = tree.len() + nodes <= limits.nodes && tree.weight() + weight <= limits.bytes;
+    let fits = tree.len() + nodes <= limits.nodes
+        && tree.weight() + weight <= limits.bytes
+        && weight <= limits.transaction_bytes;
     if fits { Ok(()) } else { Err(ErrorCode::QuotaExceeded) }
 }

@@ -13,6 +13,8 @@ use super::{ConnectionId, Effects, Farewell, Moment, Output, State, event};
 const NO_ZXID: i64 = -1;
 /// The zxid in the answer to a credential.
 const AUTH_ZXID: i64 = 0;
+/// Bytes of a credential: it becomes part of lists.
+const LONGEST_CREDENTIAL: usize = 4 << 10;
 /// The zxid in events that make up for what was missed.
 const CATCH_UP_ZXID: i64 = -1;
 
@@ -194,7 +196,7 @@ impl State {
         let most = self.limits.identities;
         let mut proved = Vec::new();
         match scheme {
-            "digest" => {
+            "digest" if auth.len() <= LONGEST_CREDENTIAL => {
                 let identity = Identity::digest(auth);
                 if self.limits.superuser.as_deref() == Some(identity.id.as_str()) {
                     proved.push(Identity::superuser());

@@ -1,5 +1,7 @@
 //! A client that knows nothing but frames: what it sends is what the test says, bytes if need be.
 
+#![allow(dead_code, reason = "each of the tests that share it uses some of it")]
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};

@@ -177,3 +177,74 @@ fn deep_and_wide_multis_stay_within_bounds() {
     assert_eq!(results.iter().filter(|result| **result == refused).count(), 1);
     assert!(client.call(&exists("/n0", false)).1.is_err(), "all or none");
 }
+
+/// Resident memory of this process, in bytes.
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+/// Words that occur in records, in any order.
+fn noise(random: &mut fastrand::Rng) -> Vec<u8> {
+    let mut body = Vec::new();
+    for _ in 0..random.usize(0..12) {
+        match random.usize(0..6) {
+            0 => body.extend_from_slice(&random.i32(-3..40).to_be_bytes()),
+            1 => body.extend_from_slice(&random.i32(..).to_be_bytes()),
+            2 => body.extend_from_slice(&random.i64(..).to_be_bytes()),
+            3 => body.extend_from_slice(&[0, 0, 0, 2, b'/', b'a']),
+            4 => body.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 31, 0, 0, 0, 5, b'w', b'o', b'r', b'l', b'd']),
+            _ => body.push(random.u8(..)),
+        }
+    }
+    body
+}
+
+#[test]
+fn noise_harms_nobody() {
+    let server = TestServer::start().unwrap();
+    let mut honest = Client::connect(server.address(), LONG);
+    honest.call(&create("/honest", CreateMode::Persistent)).1.unwrap();
+    let before = resident();
+    let mut random = fastrand::Rng::with_seed(1);
+    for round in 0..400 {
+        let mut hostile = Client::connect(server.address(), Duration::from_secs(1));
+        for _ in 0..50 {
+            let op = match random.usize(0..4) {
+                0 => random.i32(-12..110),
+                1 => op::MULTI,
+                _ => *random
+                    .choice([1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 14, 15, 18, 100, 101, 105, 106].iter())
+                    .unwrap(),
+            };
+            let body = noise(&mut random);
+            if hostile.stream.write_all(&raw(random.i32(-10..10), op, &body)).is_err() {
+                break;
+            }
+        }
+        if random.bool() {
+            let _ = hostile.stream.write_all(&noise(&mut random));
+        }
+        if round % 20 == 0 {
+            assert!(honest.call(&exists("/honest", false)).1.is_ok(), "round {round}");
+        }
+    }
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown} bytes more than before");
+}
+
+#[test]
+fn claimed_lengths_cost_no_memory() {
+    let server = TestServer::start().unwrap();
+    let mut honest = Client::connect(server.address(), LONG);
+    let before = resident();
+    let mut hostile: Vec<Client> = (0..300).map(|_| Client::connect(server.address(), LONG)).collect();
+    for client in &mut hostile {
+        // As long as a frame may be; all but the last byte of a part of it comes.
+        client.send_bytes(&0xf_ffff_u32.to_be_bytes());
+        client.send_bytes(&[0; 1000]);
+    }
+    assert!(honest.call(&exists("/", false)).1.is_ok());
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown} bytes more than before");
+}

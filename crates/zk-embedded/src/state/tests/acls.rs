@@ -102,3 +102,24 @@ fn a_watch_that_was_refused_is_not_set() {
     }
     assert_eq!(lab.state.counts().watches, 0);
 }
+
+#[test]
+fn lists_that_grow_when_they_are_resolved_do_not_outgrow_a_record() {
+    let mut lab = Lab::new();
+    let me = lab.connect();
+    for number in 0..20 {
+        lab.call(me, auth(&format!("{}{number}:p", "u".repeat(4000)))).unwrap();
+    }
+    let create = |number: i32| MultiOp::Create {
+        path: format!("/n{number}"),
+        data: None,
+        acl: vec![Acl::creator(perms::ALL)],
+        mode: CreateMode::Persistent,
+    };
+    let answer = lab.call(me, Request::Multi((0..1000).map(create).collect())).unwrap();
+    let Response::Multi(results) = answer else { panic!("{answer:?}") };
+    assert!(results.contains(&MultiResult::Failed(ErrorCode::QuotaExceeded)));
+    let longest = lab.records.iter().map(|(_, record)| record.len()).max().unwrap();
+    assert!(longest < crate::journal::RECORD_LIMIT);
+    assert_eq!(lab.call(me, auth(&"u".repeat(5000))), Err(ErrorCode::AuthFailed));
+}

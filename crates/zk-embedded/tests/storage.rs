@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 #[path = "wire/client.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the wire")]
 mod client;
 
 use std::io::{Read, Write};

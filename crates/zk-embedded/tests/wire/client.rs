@@ -1,6 +1,6 @@
 //! A client that knows nothing but frames: what it sends is what the test says, bytes if need be.
 
-#![allow(dead_code, reason = "each of the tests that share it uses some of it")]
+#![allow(dead_code, unreachable_pub, reason = "each of the tests that share it uses some of it")]
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -272,6 +272,11 @@ impl Pipeline {
             }
         }
         for (connection, output) in std::mem::take(&mut turn.effects.outputs) {
+            if let (Output::Hangup(why), Some(link)) = (&output, self.links.get(&connection))
+                && is_worth_telling(*why)
+            {
+                self.shared.notices().ended(&link.peer, *why);
+            }
             let delivery = turn.deliveries.entry(connection).or_default();
             let before = delivery.bytes.len();
             encode(output, delivery);
@@ -359,6 +364,11 @@ impl Pipeline {
         };
         report.word(word)
     }
+}
+
+/// What happens to every client in its life is not.
+fn is_worth_telling(why: Farewell) -> bool {
+    !matches!(why, Farewell::Closed | Farewell::Expired | Farewell::TakenOver | Farewell::NoSession)
 }
 
 /// Appends the output's frame, or notes the phase that it begins.

@@ -95,6 +95,21 @@ fn unknown_requests_are_refused_by_name() {
 }
 
 #[test]
+fn those_who_look_after_the_server_hear_why_a_client_was_sent_away() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let notices = zk_embedded::Notices::new(move |notice| {
+        let _ = tell.send(notice.to_string());
+    });
+    let server = TestServer::builder().notices(notices).start().unwrap();
+    assert!(Client::plain(server.address()).handshake(0, &[0; 16], LONG, i64::MAX).is_none());
+    assert!(told.recv().unwrap().contains("client has seen zxid 0x7fffffffffffffff, this server is at 0x"));
+    let mut browser = Client::plain(server.address());
+    browser.send_bytes(b"GET / HTTP/1.1\r\n\r\n");
+    assert!(browser.is_hung_up());
+    assert!(told.recv().unwrap().ends_with("it speaks HTTP"));
+}
+
+#[test]
 fn a_second_handshake_is_out_of_place() {
     let server = TestServer::start().unwrap();
     let mut client = Client::connect(server.address(), LONG);

@@ -1,6 +1,6 @@
 //! Four-letter words: what a server says to those who are no clients.
 //!
-//! Answered: `ruok`, `isro`, `srvr`, `stat`, `mntr`, in the formats that tools parse. The other words of
+//! Answered: `ruok`, `isro`, `srvr`, `stat`, `mntr`, and of `envi` the version, in the formats that tools parse. The other words of
 //! ZooKeeper are refused by name; anything else is no word.
 
 use std::fmt::Write as _;
@@ -23,9 +23,9 @@ const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 1 << 10;
 
 /// Words that Apache's server knows and this one does not answer.
-const REFUSED: [&[u8; 4]; 15] = [
-    b"conf", b"cons", b"crst", b"dirs", b"dump", b"envi", b"gtmk", b"hash", b"lead", b"orst", b"srst",
-    b"stmk", b"wchc", b"wchp", b"wchs",
+const REFUSED: [&[u8; 4]; 14] = [
+    b"conf", b"cons", b"crst", b"dirs", b"dump", b"gtmk", b"hash", b"lead", b"orst", b"srst", b"stmk",
+    b"wchc", b"wchp", b"wchs",
 ];
 
 /// The answer, if the first bytes of a connection are a word.
@@ -33,6 +33,8 @@ pub(crate) async fn answer(first: &[u8; 4], shared: &Shared) -> Option<String> {
     let word = match first {
         b"ruok" => return Some("imok".to_owned()),
         b"isro" => return Some("rw".to_owned()),
+        // Of the environment only what clients look for; the rest concerns nobody outside.
+        b"envi" => return Some(format!("Environment:\nzookeeper.version={VERSION}-zk-embedded\n")),
         b"srvr" => Word::Srvr,
         b"stat" => Word::Stat,
         b"mntr" => Word::Mntr,

@@ -22,6 +22,7 @@ fn words_are_answered() {
     let client = Client::connect(server.address(), Duration::from_secs(10));
     assert_eq!(ask(server.address(), b"ruok"), "imok");
     assert_eq!(ask(server.address(), b"isro\n"), "rw");
+    assert!(ask(server.address(), b"envi").contains("\nzookeeper.version=3.9."));
     let srvr = ask(server.address(), b"srvr\n");
     let names: Vec<&str> = srvr.lines().map(|line| line.split(": ").next().unwrap()).collect();
     let expected = [

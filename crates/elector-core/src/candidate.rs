@@ -1,5 +1,5 @@
 //! The frame around a candidate's machine: it takes inputs, keeps session, lease and term in order,
-//! and leaves to the layout's line ([`Queue`] or [`Single`]) what an election there takes.
+//! and leaves to the layout's line (`Queue` or `Single`) what an election there takes.
 //!
 //! Each step looks at the clock first, then at the input, and decides about leading only on
 //! [`Input::Drained`]: a half-read batch could show a predecessor's end before our own.
@@ -92,12 +92,12 @@ impl Candidate {
                     tenure.fail(Error::AuthFailed);
                 }
             }
-            Input::Reply { id, connection, sent, received, zxid, outcome } => {
+            Input::Reply { id, connection, sent, received, outcome } => {
                 let Some(request) = tenure.answered(id) else { return };
                 tenure.lease.acknowledged(connection, sent, received, request.is_proved_by(&outcome));
                 tenure.pulse.answered(id, received);
                 match line {
-                    Line::Queue(queue) => queue.replied(tenure, now, id, request, zxid, outcome),
+                    Line::Queue(queue) => queue.replied(tenure, now, id, request, outcome),
                     Line::Single(single) => single.replied(tenure, now, request, outcome),
                 }
             }

@@ -6,17 +6,17 @@
 //!
 //! The seven steps, and where each stands:
 //!
-//! 1. *Created* ([`Queue::created`]): list.
-//! 2. *Listed* ([`Queue::listed`]): remove our own duplicates; watch our own znode and the two
+//! 1. *Created* (`Queue::created`): list.
+//! 2. *Listed* (`Queue::listed`): remove our own duplicates; watch our own znode and the two
 //!    nearest ahead.
-//! 3. *Gone* ([`Queue::changed`]): drop it; list again only if what remains may be incomplete.
-//! 4. *Entitled* ([`Queue::decide`]): lead at once with a live deadline, else probe until an
+//! 3. *Gone* (`Queue::changed`): drop it; list again only if what remains may be incomplete.
+//! 4. *Entitled* (`Queue::decide`): lead at once with a live deadline, else probe until an
 //!    acknowledgement yields one.
-//! 5. *Connection lost* ([`Queue::detached`], [`Queue::restored`], [`Queue::unanswered`]): nothing
+//! 5. *Connection lost* (`Queue::detached`, `Queue::restored`, `Queue::unanswered`): nothing
 //!    is verified until a probe on the new connection succeeds.
-//! 6. *Own znode gone, session ended* ([`Queue::gone`], [`Queue::session_ended`]): out; a new
+//! 6. *Own znode gone, session ended* (`Queue::gone`, `Queue::session_ended`): out; a new
 //!    znode is a new term.
-//! 7. *Audit* ([`Queue::pursue`], [`Queue::audited`]): rarely, look whether the list still says
+//! 7. *Audit* (`Queue::pursue`, `Queue::audited`): rarely, look whether the list still says
 //!    what we believe.
 //!
 //! These steps were model-checked, and each clause answers a counterexample; the project's design
@@ -57,6 +57,8 @@ pub(crate) struct Queue {
     disowned: BTreeSet<String>,
     warned: Vec<Family>,
     was_near: bool,
+    /// Whether this session may read those ahead is known.
+    reads_others: bool,
 }
 
 #[derive(Debug)]
@@ -104,8 +106,6 @@ struct Own {
     /// Our own duplicates, to be deleted before anything else counts.
     extras: BTreeSet<String>,
     list_wanted: bool,
-    /// The zxid of the newest list.
-    listed_at: i64,
     delete_sent: bool,
     audit_at: Option<Moment>,
     audit_every: Duration,
@@ -133,6 +133,7 @@ impl Queue {
             disowned: BTreeSet::new(),
             warned: Vec::new(),
             was_near: false,
+            reads_others: false,
         }
     }
 
@@ -183,7 +184,6 @@ impl Queue {
         now: Moment,
         id: RequestId,
         request: Request,
-        zxid: i64,
         outcome: Result<Answer, Refusal>,
     ) {
         match (request, outcome) {
@@ -193,9 +193,9 @@ impl Queue {
             (Request::Create { .. }, Err(refusal)) => self.create_refused(tenure, refusal),
             (Request::List { audit }, Ok(Answer::Listed(children))) => {
                 if audit {
-                    self.audited(tenure, now, zxid, &children);
+                    self.audited(tenure, now, &children);
                 } else {
-                    self.listed(tenure, now, zxid, &children);
+                    self.listed(tenure, now, &children);
                 }
             }
             (Request::List { .. }, Err(refusal)) => self.list_refused(tenure, refusal),
@@ -203,7 +203,10 @@ impl Queue {
             (Request::EnsureParents, Ok(_) | Err(Refusal::NoNode)) => {
                 self.advance(&Step::Parents, Step::Survey)
             }
-            (Request::Read { name, .. }, outcome) => self.claimed(tenure, name, outcome),
+            (Request::Read { name, .. }, outcome) if matches!(self.place, Place::Enrolling(_)) => {
+                self.claimed(tenure, name, outcome);
+            }
+            (Request::Read { .. }, outcome) => self.read_ahead(tenure, outcome),
             (Request::Watch { .. }, Ok(_)) => {
                 if let Place::Enrolled(own) = &mut self.place
                     && own.watch == Watch::Asked(id)
@@ -284,7 +287,7 @@ impl Queue {
     }
 
     /// Step 2, and the survey before enrolling.
-    fn listed(&mut self, tenure: &mut Tenure, now: Moment, zxid: i64, children: &[String]) {
+    fn listed(&mut self, tenure: &mut Tenure, now: Moment, children: &[String]) {
         let contenders = match contender::queue(children) {
             Ok(contenders) => contenders,
             Err(error) => return self.unusable(tenure, error),
@@ -293,7 +296,7 @@ impl Queue {
             Place::Enrolling(Step::Survey) => self.surveyed(tenure, &contenders),
             Place::Enrolled(own) if !own.delete_sent => {
                 self.warn_of_foreigners(tenure, &contenders);
-                self.place_in(tenure, now, zxid, &contenders);
+                self.place_in(tenure, now, &contenders);
             }
             _ => {}
         }
@@ -324,7 +327,7 @@ impl Queue {
         }
     }
 
-    fn place_in(&mut self, tenure: &mut Tenure, now: Moment, zxid: i64, contenders: &[Contender]) {
+    fn place_in(&mut self, tenure: &mut Tenure, now: Moment, contenders: &[Contender]) {
         let ours: BTreeSet<String> =
             contenders.iter().filter(|c| self.is_ours(&c.name)).map(|c| c.name.clone()).collect();
         let Place::Enrolled(own) = &mut self.place else { return };
@@ -342,7 +345,7 @@ impl Queue {
             return;
         }
         own.extras = ours.into_iter().filter(|name| *name != own.name).collect();
-        own.see(zxid, contenders);
+        own.see(contenders);
         own.audit_every = if self.ambiguous { AUDIT_SOON } else { AUDIT_EVERY };
         own.audit_at = Some(now + jittered(own.audit_every, tenure.entropy.draw()));
     }
@@ -364,6 +367,16 @@ impl Queue {
             }
             Err(Refusal::NoNode) => self.place = Place::Enrolling(Step::Survey),
             Err(refusal) => refused(tenure, "read our own znode", refusal),
+        }
+    }
+
+    /// The one ahead was read, once in a session: servers tell nobody of a znode's end who may not
+    /// read it, and we would wait for ever.
+    fn read_ahead(&mut self, tenure: &mut Tenure, outcome: Result<Answer, Refusal>) {
+        match outcome {
+            Ok(_) => self.reads_others = true,
+            Err(Refusal::NoNode) => {}
+            Err(refusal) => refused(tenure, "read the contender ahead", refusal),
         }
     }
 
@@ -396,8 +409,8 @@ impl Queue {
 
     /// Step 7. A leader believes only a list that was asked for after an acknowledged probe on the
     /// same connection, which `pursue` saw to; on it, a lower contender ends the term at once.
-    fn audited(&mut self, tenure: &mut Tenure, now: Moment, zxid: i64, children: &[String]) {
-        self.listed(tenure, now, zxid, children);
+    fn audited(&mut self, tenure: &mut Tenure, now: Moment, children: &[String]) {
+        self.listed(tenure, now, children);
         if let Place::Enrolled(own) = &self.place
             && !own.ahead.is_empty()
         {
@@ -434,6 +447,7 @@ impl Queue {
         self.stems.clear();
         self.disowned.clear();
         self.ambiguous = false;
+        self.reads_others = false;
     }
 
     /// The queue cannot be read as an order.
@@ -538,6 +552,9 @@ impl Queue {
                 }
                 self.was_near = near;
                 own.pursue(tenure, connection, now);
+                if !self.reads_others {
+                    own.read_ahead(tenure);
+                }
             }
         }
     }
@@ -617,7 +634,6 @@ impl Own {
             watching: BTreeSet::new(),
             extras: BTreeSet::new(),
             list_wanted: true,
-            listed_at: 0,
             delete_sent: false,
             audit_at: None,
             audit_every: AUDIT_EVERY,
@@ -630,7 +646,7 @@ impl Own {
     }
 
     /// Believes a list that shows our znode.
-    fn see(&mut self, zxid: i64, contenders: &[Contender]) {
+    fn see(&mut self, contenders: &[Contender]) {
         let lower = || {
             contenders.iter().rev().filter(|c| c.sequence < self.sequence && !self.extras.contains(&c.name))
         };
@@ -640,7 +656,6 @@ impl Own {
         self.complete = count <= AHEAD;
         self.position = Some((count, contenders.len() - self.extras.len()));
         self.list_wanted = false;
-        self.listed_at = zxid;
         let Own { watching, ahead, .. } = self;
         watching.retain(|name| ahead.iter().any(|c| c.name == *name));
     }
@@ -691,6 +706,17 @@ impl Own {
         self.audit(tenure, connection, now);
     }
 
+    fn read_ahead(&self, tenure: &mut Tenure) {
+        let reading = tenure.under_way(|request| matches!(request, Request::Read { .. }));
+        if let Some(nearest) = self.ahead.first()
+            && self.may_act(tenure)
+            && !self.list_wanted
+            && !reading
+        {
+            tenure.ask(Request::Read { name: nearest.name.clone(), watch: false });
+        }
+    }
+
     /// Watches our own znode and the two nearest ahead, in one frame that also tells of those that
     /// went since the list.
     fn watch(&mut self, tenure: &mut Tenure) {
@@ -702,7 +728,7 @@ impl Own {
             names.push(self.name.clone());
         }
         if !names.is_empty() {
-            let id = tenure.ask(Request::Watch { names, relative_zxid: self.listed_at });
+            let id = tenure.ask(Request::Watch { names });
             if own {
                 self.watch = Watch::Asked(id);
             }

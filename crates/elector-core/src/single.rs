@@ -34,6 +34,8 @@ pub(crate) struct Single {
     rest_until: Option<Moment>,
     /// We held the znode in the session that ends now.
     leaving: bool,
+    /// Something happened to the znode while a read was under way, whose answer may be older.
+    stale: bool,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -92,6 +94,14 @@ impl Single {
         request: Request,
         outcome: Result<Answer, Refusal>,
     ) {
+        if matches!(request, Request::Read { .. }) && std::mem::take(&mut self.stale) {
+            // Its watch may be used up, and what it says may be over: `pursue` asks again.
+            match &mut self.place {
+                Place::Held(held) => held.confirmed = false,
+                place => *place = Place::Looking,
+            }
+            return;
+        }
         match (request, outcome) {
             (Request::Create { .. }, Ok(Answer::Created { czxid, owner, .. })) => {
                 self.found(tenure, now, czxid, owner, true);
@@ -178,6 +188,7 @@ impl Single {
     }
 
     pub(crate) fn changed(&mut self, tenure: &mut Tenure, now: Moment, change: Change) {
+        self.stale |= tenure.under_way(|request| matches!(request, Request::Read { .. }));
         match (&mut self.place, change) {
             (Place::Held(_), Change::Deleted) => self.gone(tenure, now),
             (Place::Held(held), Change::Touched) => held.confirmed = false,
@@ -211,6 +222,7 @@ impl Single {
     }
 
     pub(crate) fn detached(&mut self) {
+        self.stale = false;
         match &mut self.place {
             Place::Held(held) => {
                 held.confirmed = false;

@@ -15,6 +15,8 @@ use crate::token::Token;
 
 /// The connection was taken over so often within one session timeout: somebody else has our session.
 const MOVES: usize = 3;
+/// A connection that a server closed before this age may have been taken over.
+const TAKEN_BACK: Duration = Duration::from_secs(1);
 
 // The codes by which a server speaks of the session or of itself: the next connection tells more.
 const CONNECTION_LOSS: i32 = -4;
@@ -67,8 +69,8 @@ pub(crate) enum Term {
     None,
     /// We lead, while the lease lasts.
     Leading(Token),
-    /// The work is being stopped; its deadlines no longer move.
-    Stopping(Token, Deadlines),
+    /// The work is being stopped: its lease counts from here, whatever is acknowledged later.
+    Stopping(Token, Moment),
     /// It is over; the znode waits for its deletion.
     Over,
 }
@@ -224,9 +226,9 @@ impl Tenure {
         }
         let within = self.timing().timeout;
         self.moves.retain(|moved| now.since(*moved) < within);
-        // Two that take one session from each other do so at once; servers that are restarted one
-        // after the other let a connection live longer.
-        let young = now.since(self.attached_at) < within / 4;
+        // Two that take one session from each other do so at once. However fast servers are restarted
+        // one after the other, a connection to them lives longer.
+        let young = now.since(self.attached_at) < TAKEN_BACK;
         if closed_by_server && young {
             self.moves.push_back(now);
         }
@@ -269,8 +271,8 @@ impl Tenure {
         {
             self.stop(Lost::NoQuorum);
         }
-        if let Term::Stopping(_, deadlines) = self.term
-            && now >= deadlines.safe
+        if let Term::Stopping(_, base) = self.term
+            && now >= self.timing().deadlines(base).safe
         {
             self.lose(Lost::NoQuorum);
         }
@@ -301,9 +303,9 @@ impl Tenure {
     /// The work must stop, and be gone by the deadline that is in force now.
     fn stop(&mut self, why: Lost) {
         if let Term::Leading(token) = self.term {
-            match self.lease.deadlines() {
-                Some(deadlines) => {
-                    self.term = Term::Stopping(token, deadlines);
+            match self.lease.base() {
+                Some(base) => {
+                    self.term = Term::Stopping(token, base);
                     self.goal = if self.goal == Goal::Leave { Goal::Leave } else { Goal::Stopped };
                     self.emit(Output::Stopping { token, why });
                 }
@@ -349,7 +351,8 @@ impl Tenure {
     pub(crate) fn deadlines(&self) -> Option<Deadlines> {
         match self.term {
             Term::Leading(_) => self.lease.deadlines(),
-            Term::Stopping(_, deadlines) => Some(deadlines),
+            // A timeout that shrinks meanwhile moves them down; nothing moves them up.
+            Term::Stopping(_, base) => Some(self.timing().deadlines(base)),
             Term::None | Term::Over => None,
         }
     }
@@ -358,7 +361,7 @@ impl Tenure {
     pub(crate) fn next_look(&self) -> Option<Moment> {
         let term = match self.term {
             Term::Leading(_) => self.lease.deadlines().map(|d| d.term),
-            Term::Stopping(_, deadlines) => Some(deadlines.safe),
+            Term::Stopping(_, base) => Some(self.timing().deadlines(base).safe),
             Term::None | Term::Over => None,
         };
         [term, self.pulse.gives_up()].into_iter().flatten().min()

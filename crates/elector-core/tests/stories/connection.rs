@@ -106,7 +106,7 @@ fn watches_that_never_went_out_are_asked_for_again() {
     c.attach();
     c.says(&[]); // a request on the dying connection would be lost unseen
     c.restored();
-    c.says(&["watch p1 A3 since 50", "probe A3"]);
+    c.says(&["watch p1 A3", "probe A3"]);
 }
 
 #[test]
@@ -252,14 +252,14 @@ fn a_probe_gets_at_least_200_ms() {
 #[test]
 fn hung_up_on_three_times_right_after_attaching_somebody_else_uses_the_session() {
     let mut c = Story::leading();
-    for at in [1_000, 3_000] {
+    for at in [800, 1_600] {
         c.at(at).detach(true, true);
         c.attach();
         c.restored();
         c.at(at + 100).done("probe");
     }
     c.says_besides_probes(&[]);
-    c.at(5_000).detach(true, true);
+    c.at(2_400).detach(true, true);
     c.says(&[
         "warn: somebody else uses our session: its connection was taken over three times within the session timeout",
         "LOST 103: somebody else uses our session",
@@ -273,7 +273,7 @@ fn hung_up_on_three_times_right_after_attaching_somebody_else_uses_the_session()
 #[test]
 fn servers_restarted_one_after_the_other_raise_no_suspicion() {
     let mut c = Story::leading();
-    for at in [3_500, 6_800, 9_900] {
+    for at in [1_500, 3_000, 4_500] {
         c.at(at).detach(true, true);
         c.attach();
         c.restored();
@@ -306,4 +306,23 @@ fn a_waiting_one_whose_session_is_shared_takes_another() {
     c.session_ended(SessionEnd::Closed);
     c.new_session(0x52);
     c.says(&["list"]);
+}
+
+#[test]
+fn a_timeout_that_shrinks_moves_the_end_of_a_term_that_stops() {
+    let mut c = leading_with_graces(OnDisconnect::Stop);
+    c.at(1_000).lose_connection();
+    let (_, before) = c.deadlines().expect("it is stopping");
+    c.timeout = 8_000;
+    c.attach();
+    let (_, now) = c.deadlines().expect("it is stopping");
+    assert_eq!(before - now, 1_980);
+}
+
+#[test]
+fn a_refused_permission_is_no_proof_of_a_quorum() {
+    let mut c = Story::leading();
+    let before = c.deadlines();
+    c.at(3_000).refuse("probe", elector_core::Refusal::NoAuth);
+    assert!(before.is_some() && c.deadlines().is_none(), "the term is lost, not prolonged");
 }

@@ -96,7 +96,7 @@ fn after_resigning_the_next_term_has_another_znode_and_a_higher_token() {
         "list",
         "create B",
         "list",
-        "watch B4 since 50",
+        "watch B4",
         // The probe of the term before is still without an answer: one at a time.
         "LEAD 130",
     ]);

@@ -103,13 +103,13 @@ impl World {
                     self.feed(peer, Input::Pong { connection, sent, received });
                 }
             }
-            Frame::Reply { id, zxid, outcome } => {
+            Frame::Reply { id, outcome } => {
                 let Some(sent) = who.asked.remove(&id).flatten() else { return };
                 // Only a read that found something leaves a watch behind.
                 if let Ok(Answer::Node { .. }) = outcome {
                     who.watches.insert(String::new());
                 }
-                self.feed(peer, Input::Reply { id, connection, sent, received, zxid, outcome });
+                self.feed(peer, Input::Reply { id, connection, sent, received, outcome });
             }
         }
     }

@@ -90,7 +90,7 @@ impl<C: Connector, K: Clock> Driver<C, K> {
         }
     }
 
-    fn fail(&mut self, error: Error) {
+    pub(super) fn fail(&mut self, error: Error) {
         let lasting = matches!(error, Error::AuthFailed | Error::Budget(_));
         let error = CampaignError::Refused(error);
         if lasting {

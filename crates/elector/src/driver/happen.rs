@@ -21,14 +21,13 @@ impl<C: Connector, K: Clock> Driver<C, K> {
                     self.reach.send_replace(Reach::Attached);
                 }
             }
-            Happening::Reply { id, sent, received, zxid, connection, outcome, .. } => {
+            Happening::Reply { id, sent, received, connection, outcome, .. } => {
                 match self.under_way.remove(&id) {
                     Some(UnderWay::Core(id)) => self.step(Input::Reply {
                         id,
                         connection,
                         sent: Moment::from_origin(sent),
                         received: Moment::from_origin(received),
-                        zxid,
                         outcome: ask::decode(outcome),
                     }),
                     Some(UnderWay::Write(reply)) => answer_write(reply, outcome),

@@ -139,6 +139,11 @@ impl<C: Connector, K: Clock> Session<C, K> {
         Some(self.identity.id).filter(|id| *id != 0)
     }
 
+    /// Whether the session is over, and no [`restart`](Self::restart) has begun another.
+    pub fn is_ended(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+
     /// What it takes to resume or close the session from elsewhere.
     pub fn password(&self) -> &Secret {
         &self.identity.password

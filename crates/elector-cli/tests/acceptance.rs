@@ -52,7 +52,9 @@ fn a_rolling_restart_of_the_servers_loses_no_leadership() {
         assert_undisturbed(&leader);
         println!("round {round}: undisturbed");
     }
-    assert!(is_there(program));
+    std::thread::sleep(TIMEOUT / 2); // what the last restart did shows by then
+    assert_undisturbed(&leader);
+    assert!(is_there(program), "{}", leader.said());
 }
 
 #[test]

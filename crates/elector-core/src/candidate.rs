@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use crate::Error;
 use crate::error::Lost;
 use crate::layout::Layout;
 use crate::lease::{Deadlines, Margins, Timing};
@@ -14,7 +15,6 @@ use crate::moment::Moment;
 use crate::queue::Queue;
 use crate::single::Single;
 use crate::tenure::{Entropy, Goal, Tenure, Term};
-use crate::{Error, Warning};
 
 /// One participant of one election on one session of its own.
 #[derive(Debug)]
@@ -68,22 +68,18 @@ impl Candidate {
                 // Whoever rests has nothing to leave; answering all the same frees whoever waits.
                 tenure.withdraw();
             }
-            Input::Attached { connection, session, timeout, connect_sent } => {
+            Input::Attached { connection, session, timeout, connect_sent, taken_back } => {
                 if tenure.session.is_some_and(|before| before != session) {
                     end_session(tenure, line, now, Lost::SessionReplaced);
                 }
-                tenure.attach(now, connection, session, timeout, connect_sent);
+                tenure.attach(now, connection, session, timeout, connect_sent, taken_back);
             }
             Input::Restored { connection } => {
                 tenure.restored(connection);
                 line.restored();
             }
-            Input::Detached { closed_by_server } => {
-                if tenure.detach(now, closed_by_server) {
-                    tenure.emit(Output::Warn(Warning::SessionShared));
-                    tenure.lose(Lost::SessionShared);
-                    tenure.tainted = true;
-                }
+            Input::Detached => {
+                tenure.detach();
                 line.detached();
             }
             Input::SessionEnded(end) => {

@@ -164,6 +164,9 @@ pub enum Input {
         timeout: Duration,
         /// The clock before the ConnectRequest went out.
         connect_sent: Moment,
+        /// The server had just closed a connection of this session, and takes it back at the first
+        /// try, as when somebody else uses the session.
+        taken_back: bool,
     },
     /// Credentials and watches of an earlier connection are in force again.
     Restored {
@@ -171,10 +174,7 @@ pub enum Input {
         connection: u64,
     },
     /// The connection is gone; each request without an answer was told before this.
-    Detached {
-        /// The server hung up, as it does when somebody else uses the session.
-        closed_by_server: bool,
-    },
+    Detached,
     /// The session is over, with all its znodes and watches.
     SessionEnded(SessionEnd),
     /// A request was answered.

@@ -15,8 +15,6 @@ use crate::token::Token;
 
 /// The connection was taken over so often within one session timeout: somebody else has our session.
 const MOVES: usize = 3;
-/// A connection that a server closed before this age may have been taken over.
-const TAKEN_BACK: Duration = Duration::from_secs(1);
 
 // The codes by which a server speaks of the session or of itself: the next connection tells more.
 const CONNECTION_LOSS: i32 = -4;
@@ -91,11 +89,10 @@ pub(crate) struct Tenure {
     pub(crate) entropy: Entropy,
     on_disconnect: OnDisconnect,
     link: Option<Link>,
-    attached_at: Moment,
     closing: bool,
     /// The session must be closed before anything else is made in it, once no work of ours is on.
     pub(crate) tainted: bool,
-    /// When a server hung up on a connection that had just been attached.
+    /// When the session was taken back from somebody else, it seems.
     moves: VecDeque<Moment>,
     /// The token of our newest term, in whatever session; 0 before the first.
     newest_term: i64,
@@ -120,7 +117,6 @@ impl Tenure {
             entropy,
             on_disconnect,
             link: None,
-            attached_at: Moment::default(),
             closing: false,
             tainted: false,
             moves: VecDeque::new(),
@@ -185,6 +181,7 @@ impl Tenure {
         session: i64,
         timeout: Duration,
         connect_sent: Moment,
+        taken_back: bool,
     ) {
         let mut another_timeout = self.session != Some(session);
         if another_timeout {
@@ -195,9 +192,11 @@ impl Tenure {
             another_timeout = true;
             self.emit(Output::Warn(Warning::TimeoutShrunk { from, to: timeout }));
         }
-        self.attached_at = now;
         self.link = Some(Link { number, restored: false });
         self.pulse.reset();
+        if taken_back {
+            self.taken_back(now);
+        }
         if another_timeout && let Err(error) = self.timing().check() {
             self.fail(error.into());
         }
@@ -215,8 +214,8 @@ impl Tenure {
         self.link = None;
     }
 
-    /// The connection is gone. Tells whether somebody else seems to use the session.
-    pub(crate) fn detach(&mut self, now: Moment, closed_by_server: bool) -> bool {
+    /// The connection is gone.
+    pub(crate) fn detach(&mut self) {
         self.link = None;
         self.lease.detach();
         self.pulse.reset();
@@ -224,15 +223,19 @@ impl Tenure {
         if self.on_disconnect == OnDisconnect::Stop {
             self.stop(Lost::Disconnected);
         }
+    }
+
+    /// The session was taken from us and we took it back. After three times within the session
+    /// timeout somebody else uses it: stand down.
+    fn taken_back(&mut self, now: Moment) {
         let within = self.timing().timeout;
         self.moves.retain(|moved| now.since(*moved) < within);
-        // Two that take one session from each other do so at once. However fast servers are restarted
-        // one after the other, a connection to them lives longer.
-        let young = now.since(self.attached_at) < TAKEN_BACK;
-        if closed_by_server && young {
-            self.moves.push_back(now);
+        self.moves.push_back(now);
+        if self.moves.len() >= MOVES {
+            self.emit(Output::Warn(Warning::SessionShared));
+            self.lose(Lost::SessionShared);
+            self.tainted = true;
         }
-        self.moves.len() >= MOVES
     }
 
     pub(crate) fn end_session(&mut self, why: Lost) {

@@ -49,6 +49,8 @@ pub struct Session<C: Connector = TcpConnector, K: Clock = BootClock> {
     pub(crate) closing: bool,
     /// The clock when an attempt to connect last began.
     pub(crate) last_attempt: Option<Duration>,
+    /// The next attempt asks the server that has just closed a young connection.
+    pub(crate) asks_again: bool,
 }
 
 /// What makes the session the same on every server.
@@ -121,6 +123,7 @@ impl<C: Connector, K: Clock> Session<C, K> {
             connections: 0,
             closing: false,
             last_attempt: None,
+            asks_again: false,
         }
     }
 

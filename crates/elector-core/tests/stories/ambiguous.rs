@@ -55,7 +55,7 @@ fn not_found_it_is_created_again_under_a_fresh_guid() {
 #[test]
 fn a_create_that_never_went_out_is_not_ambiguous() {
     let mut c = Story::creating();
-    c.detach(false, false);
+    c.detach(false);
     c.attach();
     c.restored();
     c.says(&["list"]); // no sync

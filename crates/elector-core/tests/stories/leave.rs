@@ -171,7 +171,7 @@ fn withdrawn_while_creating_and_never_answered() {
 fn withdrawn_while_creating_and_never_sent() {
     let mut c = Story::creating();
     c.withdraw();
-    c.detach(false, false);
+    c.detach(false);
     c.says(&["left"]);
 }
 

@@ -8,8 +8,6 @@ use elector_core::{
     Request, RequestId, SessionEnd,
 };
 
-/// The zxid that [`Story::listed`] gives its lists.
-
 pub(crate) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
@@ -148,6 +146,11 @@ impl Story {
 
     /// A new connection whose ConnectRequest went out now; it takes 10 ms.
     pub(crate) fn attach(&mut self) {
+        self.attach_again(false);
+    }
+
+    /// The same, and perhaps to a server that had just closed the connection before.
+    pub(crate) fn attach_again(&mut self, taken_back: bool) {
         self.connection += 1;
         let connect_sent = moment(self.now);
         self.now += 10;
@@ -156,6 +159,7 @@ impl Story {
             session: self.session,
             timeout: ms(self.timeout),
             connect_sent,
+            taken_back,
         });
     }
 
@@ -172,16 +176,16 @@ impl Story {
 
     /// The connection is lost; whatever was asked may have happened.
     pub(crate) fn lose_connection(&mut self) {
-        self.detach(true, false);
+        self.detach(true);
     }
 
-    pub(crate) fn detach(&mut self, sent: bool, closed_by_server: bool) {
+    pub(crate) fn detach(&mut self, sent: bool) {
         let was_in_batch = std::mem::replace(&mut self.in_batch, true);
         for (id, _) in std::mem::take(&mut self.asked) {
             self.tell(Input::Unanswered { id, sent });
         }
         self.in_batch = was_in_batch;
-        self.tell(Input::Detached { closed_by_server });
+        self.tell(Input::Detached);
     }
 
     pub(crate) fn session_ended(&mut self, end: SessionEnd) {

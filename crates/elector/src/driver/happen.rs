@@ -89,6 +89,7 @@ impl<C: Connector, K: Clock> Driver<C, K> {
             session: attachment.session,
             timeout: attachment.timeout,
             connect_sent: Moment::from_origin(attachment.connect_sent),
+            taken_back: attachment.taken_back,
         });
         let timing = *self.candidate.timing();
         if self.warned != Some(timing) {
@@ -110,7 +111,7 @@ impl<C: Connector, K: Clock> Driver<C, K> {
         for id in std::mem::take(&mut self.unsent) {
             self.step(Input::Unanswered { id, sent: false });
         }
-        self.step(Input::Detached { closed_by_server: *cause == DetachCause::Closed });
+        self.step(Input::Detached);
     }
 
     fn session_ended(&mut self, end: &zk_session::SessionEnd) {

@@ -22,6 +22,8 @@
 //! These steps were model-checked, and each clause answers a counterexample; the project's design
 //! notes tell which. Do not simplify one away.
 
+mod own;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -30,18 +32,8 @@ use crate::error::{Error, Lost, Warning};
 use crate::layout::{Family, Layout};
 use crate::message::{Answer, Change, Output, Refusal, Request, RequestId};
 use crate::moment::Moment;
-use crate::pulse::jittered;
 use crate::tenure::{Goal, Tenure, Term, is_of_the_server, refused};
-use crate::token::Token;
-
-/// So many of the nearest lower contenders are remembered.
-const AHEAD: usize = 8;
-/// So many of them are watched.
-const WATCHED: usize = 2;
-/// Audits come once in this time to twice it.
-const AUDIT_EVERY: Duration = Duration::from_secs(300);
-/// The same, once a create of this session was never answered: it may still arrive.
-const AUDIT_SOON: Duration = Duration::from_secs(5);
+use own::{Own, WATCHED, Watch};
 
 /// One candidate's place in the queue, or its way there.
 #[derive(Debug)]
@@ -86,41 +78,6 @@ enum Step {
     Ambiguous,
     /// This znode bears our guid; see whether the session owns it.
     Claim(String),
-}
-
-/// Our znode and what we know of those ahead.
-#[derive(Debug)]
-struct Own {
-    name: String,
-    sequence: u32,
-    czxid: i64,
-    /// At most [`AHEAD`] lower contenders, the nearest first.
-    ahead: Vec<Contender>,
-    /// There were no lower ones besides `ahead`.
-    complete: bool,
-    /// The connection on which our znode was shown to exist, by a quorum.
-    verified: Option<u64>,
-    watch: Watch,
-    /// The znodes ahead on which a watch is set or under way.
-    watching: BTreeSet<String>,
-    /// Our own duplicates, to be deleted before anything else counts.
-    extras: BTreeSet<String>,
-    list_wanted: bool,
-    delete_sent: bool,
-    audit_at: Option<Moment>,
-    audit_every: Duration,
-    /// Lower contenders and all contenders, at the last look.
-    position: Option<(usize, usize)>,
-}
-
-/// The watch on our own znode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Watch {
-    Unset,
-    Asked(RequestId),
-    Set,
-    /// The connection is gone; the session sets it again on the next one.
-    Lapsed,
 }
 
 impl Queue {
@@ -346,8 +303,7 @@ impl Queue {
         }
         own.extras = ours.into_iter().filter(|name| *name != own.name).collect();
         own.see(contenders);
-        own.audit_every = if self.ambiguous { AUDIT_SOON } else { AUDIT_EVERY };
-        own.audit_at = Some(now + jittered(own.audit_every, tenure.entropy.draw()));
+        own.plan_audit(tenure, now, self.ambiguous);
     }
 
     /// A znode that bears our guid was read: ours if the session owns it.
@@ -510,18 +466,9 @@ impl Queue {
             && own.verified.is_some()
             && own.verified == tenure.connection()
             && own.extras.is_empty()
-            && !own.delete_sent
-            && tenure.term == Term::None
-            && tenure.goal == Goal::Contend;
-        if !entitled || tenure.lease.live(now).is_none() {
-            return;
-        }
-        match Token::from_czxid(own.czxid) {
-            Some(token) => {
-                tenure.lead(token);
-                tenure.pulse.hurry();
-            }
-            None => refused(tenure, "number our term", Refusal::Code(0)),
+            && !own.delete_sent;
+        if entitled {
+            tenure.promote(now, own.czxid);
         }
     }
 
@@ -618,129 +565,5 @@ impl Queue {
 
     fn is_ours(&self, name: &str) -> bool {
         !self.disowned.contains(name) && self.stems.iter().any(|stem| name.starts_with(stem))
-    }
-}
-
-impl Own {
-    fn new(name: String, sequence: u32, czxid: i64, verified: Option<u64>) -> Own {
-        Own {
-            name,
-            sequence,
-            czxid,
-            ahead: Vec::new(),
-            complete: false,
-            verified,
-            watch: Watch::Unset,
-            watching: BTreeSet::new(),
-            extras: BTreeSet::new(),
-            list_wanted: true,
-            delete_sent: false,
-            audit_at: None,
-            audit_every: AUDIT_EVERY,
-            position: None,
-        }
-    }
-
-    fn is_near(&self) -> bool {
-        self.complete && self.ahead.len() <= 1
-    }
-
-    /// Believes a list that shows our znode.
-    fn see(&mut self, contenders: &[Contender]) {
-        let lower = || {
-            contenders.iter().rev().filter(|c| c.sequence < self.sequence && !self.extras.contains(&c.name))
-        };
-        let count = lower().count();
-        let ahead = lower().take(AHEAD).cloned().collect();
-        self.ahead = ahead;
-        self.complete = count <= AHEAD;
-        self.position = Some((count, contenders.len() - self.extras.len()));
-        self.list_wanted = false;
-        let Own { watching, ahead, .. } = self;
-        watching.retain(|name| ahead.iter().any(|c| c.name == *name));
-    }
-
-    fn drop_gone(&mut self, name: &str) {
-        let before = self.ahead.len();
-        self.ahead.retain(|c| c.name != name);
-        if self.ahead.len() == before {
-            return;
-        }
-        if let Some((ahead, all)) = &mut self.position {
-            *ahead = ahead.saturating_sub(1);
-            *all = all.saturating_sub(1);
-        }
-        if self.ahead.len() < WATCHED && !self.complete {
-            self.list_wanted = true;
-        }
-    }
-
-    /// Contending or leading; otherwise we keep still until we are told to leave.
-    fn may_act(&self, tenure: &Tenure) -> bool {
-        tenure.goal == Goal::Contend
-            && matches!(tenure.term, Term::None | Term::Leading(_))
-            && !self.delete_sent
-    }
-
-    fn pursue(&mut self, tenure: &mut Tenure, connection: u64, now: Moment) {
-        if !self.may_act(tenure) {
-            return;
-        }
-        for name in &self.extras {
-            if !tenure
-                .under_way(|request| matches!(request, Request::Delete { name: other } if other == name))
-            {
-                tenure.ask(Request::Delete { name: name.clone() });
-            }
-        }
-        if self.list_wanted {
-            if !tenure.under_way(|request| matches!(request, Request::List { audit: false })) {
-                tenure.ask(Request::List { audit: false });
-            }
-            return;
-        }
-        self.watch(tenure);
-        if self.is_near() {
-            tenure.probe_if_due(&self.name, now);
-        }
-        self.audit(tenure, connection, now);
-    }
-
-    fn read_ahead(&self, tenure: &mut Tenure) {
-        let reading = tenure.under_way(|request| matches!(request, Request::Read { .. }));
-        if let Some(nearest) = self.ahead.first()
-            && self.may_act(tenure)
-            && !self.list_wanted
-            && !reading
-        {
-            tenure.ask(Request::Read { name: nearest.name.clone(), watch: false });
-        }
-    }
-
-    /// Watches our own znode and the two nearest ahead, in one frame that also tells of those that
-    /// went since the list.
-    fn watch(&mut self, tenure: &mut Tenure) {
-        let nearest = self.ahead.iter().take(WATCHED).map(|c| &c.name);
-        let mut names: Vec<String> = nearest.filter(|name| !self.watching.contains(*name)).cloned().collect();
-        self.watching.extend(names.iter().cloned());
-        let own = self.watch == Watch::Unset;
-        if own {
-            names.push(self.name.clone());
-        }
-        if !names.is_empty() {
-            let id = tenure.ask(Request::Watch { names });
-            if own {
-                self.watch = Watch::Asked(id);
-            }
-        }
-    }
-
-    fn audit(&mut self, tenure: &mut Tenure, connection: u64, now: Moment) {
-        let due = self.audit_at.is_some_and(|at| at <= now) && self.verified == Some(connection);
-        if due && !tenure.under_way(|request| matches!(request, Request::List { .. })) {
-            // Not asked again if its answer is lost: the next one will do.
-            self.audit_at = Some(now + jittered(self.audit_every, tenure.entropy.draw()));
-            tenure.ask(Request::List { audit: true });
-        }
     }
 }

@@ -18,7 +18,6 @@ use crate::message::{Answer, Change, Refusal, Request};
 use crate::moment::Moment;
 use crate::pulse::jittered;
 use crate::tenure::{Goal, Tenure, Term, is_of_the_server, refused};
-use crate::token::Token;
 
 /// The empty name: the election path itself.
 const PATH: &str = "";
@@ -244,20 +243,8 @@ impl Single {
 
     pub(crate) fn decide(&mut self, tenure: &mut Tenure, now: Moment) {
         let Place::Held(held) = &self.place else { return };
-        let entitled = held.confirmed
-            && held.verified
-            && tenure.connection().is_some()
-            && tenure.term == Term::None
-            && tenure.goal == Goal::Contend;
-        if !entitled || tenure.lease.live(now).is_none() {
-            return;
-        }
-        match Token::from_czxid(held.czxid) {
-            Some(token) => {
-                tenure.lead(token);
-                tenure.pulse.hurry();
-            }
-            None => refused(tenure, "number our term", Refusal::Code(0)),
+        if held.confirmed && held.verified && tenure.connection().is_some() {
+            tenure.promote(now, held.czxid);
         }
     }
 

@@ -295,12 +295,19 @@ impl Tenure {
         }
     }
 
-    pub(crate) fn lead(&mut self, token: Token) {
-        if self.term == Term::None {
-            self.term = Term::Leading(token);
-            self.newest_term = token.as_i64();
-            self.emit(Output::Lead { token });
+    /// The znode made at `czxid` is entitled to lead: do so, if that is wanted, it has had no term yet,
+    /// and a live deadline is there. Without one, probes go on until an acknowledgement yields it.
+    pub(crate) fn promote(&mut self, now: Moment, czxid: i64) {
+        if self.term != Term::None || self.goal != Goal::Contend || self.lease.live(now).is_none() {
+            return;
         }
+        let Some(token) = Token::from_czxid(czxid) else {
+            return refused(self, "number our term", Refusal::Code(0));
+        };
+        self.term = Term::Leading(token);
+        self.newest_term = token.as_i64();
+        self.emit(Output::Lead { token });
+        self.pulse.hurry();
     }
 
     /// The work must stop, and be gone by the deadline that is in force now.

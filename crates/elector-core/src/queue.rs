@@ -19,8 +19,8 @@
 //! 7. *Audit* (`Queue::pursue`, `Queue::audited`): rarely, look whether the list still says
 //!    what we believe.
 //!
-//! These steps were model-checked, and each clause answers a counterexample; the project's design
-//! notes tell which. Do not simplify one away.
+//! These steps were model-checked, and each clause answers a counterexample:
+//! `docs/decisions/0007-the-seven-steps.md` tells which. Do not simplify one away.
 
 mod own;
 

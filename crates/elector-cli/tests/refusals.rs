@@ -103,3 +103,28 @@ fn names_of_others_cannot_drive_the_terminal() {
     assert_eq!(run.end(LONG), Some(0));
     onlooker.close().expect("closed");
 }
+
+/// Servers tell nobody of a znode's end who may not read it: waiting behind one would be for ever.
+#[test]
+fn a_contender_that_may_not_read_the_one_ahead_does_not_wait_for_ever() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let folder = tempfile::tempdir().expect("a folder");
+    let secret = |name: &str, line: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, line).expect("written");
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("ours");
+        path.to_str().expect("readable").to_owned()
+    };
+    let contender = |id: &str, file: &str| {
+        let options = format!("{SHORT} --auth-file {file} --acl auth::cdrwa");
+        Elector::run(&server.connect_string(), id, &options).word("/unreadable").script("exec sleep 1000")
+    };
+    let mut owner = contender("owner", &secret("right", "digest:user:right\n")).start();
+    owner.wait_for("leading with token");
+    let other = contender("other", &secret("wrong", "digest:user:wrong\n")).output();
+    assert_eq!(other.code, Some(2), "{}", other.stderr);
+    assert!(other.stderr.contains("no permission to read the contender ahead"), "{}", other.stderr);
+}

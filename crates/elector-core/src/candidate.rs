@@ -1,11 +1,12 @@
 //! The frame around a candidate's machine: it takes inputs, keeps session, lease and term in order,
-//! and leaves to the layout's line ([`Queue`] or [`Single`]) what an election there takes.
+//! and leaves to the layout's line (`Queue` or `Single`) what an election there takes.
 //!
 //! Each step looks at the clock first, then at the input, and decides about leading only on
 //! [`Input::Drained`]: a half-read batch could show a predecessor's end before our own.
 
 use std::time::Duration;
 
+use crate::Error;
 use crate::error::Lost;
 use crate::layout::Layout;
 use crate::lease::{Deadlines, Margins, Timing};
@@ -14,7 +15,6 @@ use crate::moment::Moment;
 use crate::queue::Queue;
 use crate::single::Single;
 use crate::tenure::{Entropy, Goal, Tenure, Term};
-use crate::{Error, Warning};
 
 /// One participant of one election on one session of its own.
 #[derive(Debug)]
@@ -68,22 +68,18 @@ impl Candidate {
                 // Whoever rests has nothing to leave; answering all the same frees whoever waits.
                 tenure.withdraw();
             }
-            Input::Attached { connection, session, timeout, connect_sent } => {
+            Input::Attached { connection, session, timeout, connect_sent, taken_back } => {
                 if tenure.session.is_some_and(|before| before != session) {
                     end_session(tenure, line, now, Lost::SessionReplaced);
                 }
-                tenure.attach(now, connection, session, timeout, connect_sent);
+                tenure.attach(now, connection, session, timeout, connect_sent, taken_back);
             }
             Input::Restored { connection } => {
                 tenure.restored(connection);
                 line.restored();
             }
-            Input::Detached { closed_by_server } => {
-                if tenure.detach(now, closed_by_server) {
-                    tenure.emit(Output::Warn(Warning::SessionShared));
-                    tenure.lose(Lost::SessionShared);
-                    tenure.tainted = true;
-                }
+            Input::Detached => {
+                tenure.detach();
                 line.detached();
             }
             Input::SessionEnded(end) => {
@@ -92,12 +88,12 @@ impl Candidate {
                     tenure.fail(Error::AuthFailed);
                 }
             }
-            Input::Reply { id, connection, sent, received, zxid, outcome } => {
+            Input::Reply { id, connection, sent, received, outcome } => {
                 let Some(request) = tenure.answered(id) else { return };
                 tenure.lease.acknowledged(connection, sent, received, request.is_proved_by(&outcome));
                 tenure.pulse.answered(id, received);
                 match line {
-                    Line::Queue(queue) => queue.replied(tenure, now, id, request, zxid, outcome),
+                    Line::Queue(queue) => queue.replied(tenure, now, id, request, outcome),
                     Line::Single(single) => single.replied(tenure, now, request, outcome),
                 }
             }

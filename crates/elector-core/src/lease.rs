@@ -145,6 +145,8 @@ struct Connection {
 struct Ack {
     sent: Moment,
     received: Moment,
+    /// When the first of those that became one was received.
+    first_received: Moment,
 }
 
 impl Lease {
@@ -200,7 +202,7 @@ impl Lease {
             // (c) What was proved before stays proved.
             self.base = self.base.max(Some(newest));
         }
-        present.remember(Ack { sent, received }, lag);
+        present.remember(Ack { sent, received, first_received: received }, lag);
     }
 
     /// The earliest moment at which a proof, if sent then, yields a newer base.
@@ -211,6 +213,11 @@ impl Lease {
         }
         let newer = connection.acks.iter().filter(|ack| self.base.is_none_or(|base| ack.sent > base));
         newer.map(|ack| ack.received + self.timing.touch_lag).min()
+    }
+
+    /// From when the lease counts.
+    pub(crate) fn base(&self) -> Option<Moment> {
+        self.base
     }
 
     /// No base, no deadline.
@@ -234,9 +241,13 @@ impl Connection {
         {
             self.acks.pop_front();
         }
-        // Forgetting one is always safe; so close to the one before it costs next to nothing.
-        let crowded = |last: &Ack| ack.received.since(last.received) < lag / ACKS_PER_LAG;
-        if self.acks.back().is_some_and(crowded) {
+        // Two received so close together become one: the newer sending with the later receipt is
+        // never too good, and what it costs is next to nothing.
+        if let Some(last) = self.acks.back_mut()
+            && ack.received.since(last.first_received) < lag / ACKS_PER_LAG
+        {
+            last.sent = last.sent.max(ack.sent);
+            last.received = last.received.max(ack.received);
             return;
         }
         self.acks.push_back(ack);

@@ -29,12 +29,12 @@ pub enum Request {
     },
     /// sync on the election path.
     Sync,
-    /// setWatches: a data watch on each name, telling also of what changed after `relative_zxid`.
+    /// setWatches with the highest relativeZxid: a data watch on each name, telling of those that are
+    /// gone already. Of writes before it nothing is told, else one that came after the list would be
+    /// told again and again instead of the watch being set.
     Watch {
         /// The znodes to be watched.
         names: Vec<String>,
-        /// The zxid at which the names were listed.
-        relative_zxid: i64,
     },
     /// getData, with a data watch if asked; answered with [`Answer::Node`].
     Read {
@@ -62,9 +62,13 @@ impl Request {
     }
 
     /// Whether `outcome` shows that a quorum has dealt with the request. Transactions that are refused
-    /// for what they ask go through the quorum too; codes by which a server speaks of itself do not.
+    /// for what is there, or is not, go through the quorum too.
     pub(crate) fn is_proved_by(&self, outcome: &Result<Answer, Refusal>) -> bool {
-        self.is_transaction() && !matches!(outcome, Err(Refusal::Code(_)))
+        // Not the permissions: a server may be set up to check them by itself.
+        let by_quorum = |refusal: &Refusal| {
+            matches!(refusal, Refusal::NoNode | Refusal::NodeExists | Refusal::NoChildrenForEphemerals)
+        };
+        self.is_transaction() && outcome.as_ref().map_or_else(by_quorum, |_| true)
     }
 }
 
@@ -160,6 +164,9 @@ pub enum Input {
         timeout: Duration,
         /// The clock before the ConnectRequest went out.
         connect_sent: Moment,
+        /// The server had just closed a connection of this session, and takes it back at the first
+        /// try, as when somebody else uses the session.
+        taken_back: bool,
     },
     /// Credentials and watches of an earlier connection are in force again.
     Restored {
@@ -167,10 +174,7 @@ pub enum Input {
         connection: u64,
     },
     /// The connection is gone; each request without an answer was told before this.
-    Detached {
-        /// The server hung up, as it does when somebody else uses the session.
-        closed_by_server: bool,
-    },
+    Detached,
     /// The session is over, with all its znodes and watches.
     SessionEnded(SessionEnd),
     /// A request was answered.
@@ -183,8 +187,6 @@ pub enum Input {
         sent: Moment,
         /// The clock when the reply was read.
         received: Moment,
-        /// The header's zxid.
-        zxid: i64,
         /// The answer, or the refusal.
         outcome: Result<Answer, Refusal>,
     },

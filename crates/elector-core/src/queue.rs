@@ -6,21 +6,23 @@
 //!
 //! The seven steps, and where each stands:
 //!
-//! 1. *Created* ([`Queue::created`]): list.
-//! 2. *Listed* ([`Queue::listed`]): remove our own duplicates; watch our own znode and the two
+//! 1. *Created* (`Queue::created`): list.
+//! 2. *Listed* (`Queue::listed`): remove our own duplicates; watch our own znode and the two
 //!    nearest ahead.
-//! 3. *Gone* ([`Queue::changed`]): drop it; list again only if what remains may be incomplete.
-//! 4. *Entitled* ([`Queue::decide`]): lead at once with a live deadline, else probe until an
+//! 3. *Gone* (`Queue::changed`): drop it; list again only if what remains may be incomplete.
+//! 4. *Entitled* (`Queue::decide`): lead at once with a live deadline, else probe until an
 //!    acknowledgement yields one.
-//! 5. *Connection lost* ([`Queue::detached`], [`Queue::restored`], [`Queue::unanswered`]): nothing
+//! 5. *Connection lost* (`Queue::detached`, `Queue::restored`, `Queue::unanswered`): nothing
 //!    is verified until a probe on the new connection succeeds.
-//! 6. *Own znode gone, session ended* ([`Queue::gone`], [`Queue::session_ended`]): out; a new
+//! 6. *Own znode gone, session ended* (`Queue::gone`, `Queue::session_ended`): out; a new
 //!    znode is a new term.
-//! 7. *Audit* ([`Queue::pursue`], [`Queue::audited`]): rarely, look whether the list still says
+//! 7. *Audit* (`Queue::pursue`, `Queue::audited`): rarely, look whether the list still says
 //!    what we believe.
 //!
-//! These steps were model-checked, and each clause answers a counterexample; the project's design
-//! notes tell which. Do not simplify one away.
+//! These steps were model-checked, and each clause answers a counterexample:
+//! `docs/decisions/0007-the-seven-steps.md` tells which. Do not simplify one away.
+
+mod own;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -30,18 +32,8 @@ use crate::error::{Error, Lost, Warning};
 use crate::layout::{Family, Layout};
 use crate::message::{Answer, Change, Output, Refusal, Request, RequestId};
 use crate::moment::Moment;
-use crate::pulse::jittered;
 use crate::tenure::{Goal, Tenure, Term, is_of_the_server, refused};
-use crate::token::Token;
-
-/// So many of the nearest lower contenders are remembered.
-const AHEAD: usize = 8;
-/// So many of them are watched.
-const WATCHED: usize = 2;
-/// Audits come once in this time to twice it.
-const AUDIT_EVERY: Duration = Duration::from_secs(300);
-/// The same, once a create of this session was never answered: it may still arrive.
-const AUDIT_SOON: Duration = Duration::from_secs(5);
+use own::{Own, WATCHED, Watch};
 
 /// One candidate's place in the queue, or its way there.
 #[derive(Debug)]
@@ -57,6 +49,8 @@ pub(crate) struct Queue {
     disowned: BTreeSet<String>,
     warned: Vec<Family>,
     was_near: bool,
+    /// Whether this session may read those ahead is known.
+    reads_others: bool,
 }
 
 #[derive(Debug)]
@@ -86,43 +80,6 @@ enum Step {
     Claim(String),
 }
 
-/// Our znode and what we know of those ahead.
-#[derive(Debug)]
-struct Own {
-    name: String,
-    sequence: u32,
-    czxid: i64,
-    /// At most [`AHEAD`] lower contenders, the nearest first.
-    ahead: Vec<Contender>,
-    /// There were no lower ones besides `ahead`.
-    complete: bool,
-    /// The connection on which our znode was shown to exist, by a quorum.
-    verified: Option<u64>,
-    watch: Watch,
-    /// The znodes ahead on which a watch is set or under way.
-    watching: BTreeSet<String>,
-    /// Our own duplicates, to be deleted before anything else counts.
-    extras: BTreeSet<String>,
-    list_wanted: bool,
-    /// The zxid of the newest list.
-    listed_at: i64,
-    delete_sent: bool,
-    audit_at: Option<Moment>,
-    audit_every: Duration,
-    /// Lower contenders and all contenders, at the last look.
-    position: Option<(usize, usize)>,
-}
-
-/// The watch on our own znode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Watch {
-    Unset,
-    Asked(RequestId),
-    Set,
-    /// The connection is gone; the session sets it again on the next one.
-    Lapsed,
-}
-
 impl Queue {
     pub(crate) fn new(layout: Layout) -> Queue {
         Queue {
@@ -133,6 +90,7 @@ impl Queue {
             disowned: BTreeSet::new(),
             warned: Vec::new(),
             was_near: false,
+            reads_others: false,
         }
     }
 
@@ -183,7 +141,6 @@ impl Queue {
         now: Moment,
         id: RequestId,
         request: Request,
-        zxid: i64,
         outcome: Result<Answer, Refusal>,
     ) {
         match (request, outcome) {
@@ -193,9 +150,9 @@ impl Queue {
             (Request::Create { .. }, Err(refusal)) => self.create_refused(tenure, refusal),
             (Request::List { audit }, Ok(Answer::Listed(children))) => {
                 if audit {
-                    self.audited(tenure, now, zxid, &children);
+                    self.audited(tenure, now, &children);
                 } else {
-                    self.listed(tenure, now, zxid, &children);
+                    self.listed(tenure, now, &children);
                 }
             }
             (Request::List { .. }, Err(refusal)) => self.list_refused(tenure, refusal),
@@ -203,7 +160,10 @@ impl Queue {
             (Request::EnsureParents, Ok(_) | Err(Refusal::NoNode)) => {
                 self.advance(&Step::Parents, Step::Survey)
             }
-            (Request::Read { name, .. }, outcome) => self.claimed(tenure, name, outcome),
+            (Request::Read { name, .. }, outcome) if matches!(self.place, Place::Enrolling(_)) => {
+                self.claimed(tenure, name, outcome);
+            }
+            (Request::Read { .. }, outcome) => self.read_ahead(tenure, outcome),
             (Request::Watch { .. }, Ok(_)) => {
                 if let Place::Enrolled(own) = &mut self.place
                     && own.watch == Watch::Asked(id)
@@ -284,7 +244,7 @@ impl Queue {
     }
 
     /// Step 2, and the survey before enrolling.
-    fn listed(&mut self, tenure: &mut Tenure, now: Moment, zxid: i64, children: &[String]) {
+    fn listed(&mut self, tenure: &mut Tenure, now: Moment, children: &[String]) {
         let contenders = match contender::queue(children) {
             Ok(contenders) => contenders,
             Err(error) => return self.unusable(tenure, error),
@@ -293,7 +253,7 @@ impl Queue {
             Place::Enrolling(Step::Survey) => self.surveyed(tenure, &contenders),
             Place::Enrolled(own) if !own.delete_sent => {
                 self.warn_of_foreigners(tenure, &contenders);
-                self.place_in(tenure, now, zxid, &contenders);
+                self.place_in(tenure, now, &contenders);
             }
             _ => {}
         }
@@ -324,7 +284,7 @@ impl Queue {
         }
     }
 
-    fn place_in(&mut self, tenure: &mut Tenure, now: Moment, zxid: i64, contenders: &[Contender]) {
+    fn place_in(&mut self, tenure: &mut Tenure, now: Moment, contenders: &[Contender]) {
         let ours: BTreeSet<String> =
             contenders.iter().filter(|c| self.is_ours(&c.name)).map(|c| c.name.clone()).collect();
         let Place::Enrolled(own) = &mut self.place else { return };
@@ -342,9 +302,8 @@ impl Queue {
             return;
         }
         own.extras = ours.into_iter().filter(|name| *name != own.name).collect();
-        own.see(zxid, contenders);
-        own.audit_every = if self.ambiguous { AUDIT_SOON } else { AUDIT_EVERY };
-        own.audit_at = Some(now + jittered(own.audit_every, tenure.entropy.draw()));
+        own.see(contenders);
+        own.plan_audit(tenure, now, self.ambiguous);
     }
 
     /// A znode that bears our guid was read: ours if the session owns it.
@@ -364,6 +323,16 @@ impl Queue {
             }
             Err(Refusal::NoNode) => self.place = Place::Enrolling(Step::Survey),
             Err(refusal) => refused(tenure, "read our own znode", refusal),
+        }
+    }
+
+    /// The one ahead was read, once in a session: servers tell nobody of a znode's end who may not
+    /// read it, and we would wait for ever.
+    fn read_ahead(&mut self, tenure: &mut Tenure, outcome: Result<Answer, Refusal>) {
+        match outcome {
+            Ok(_) => self.reads_others = true,
+            Err(Refusal::NoNode) => {}
+            Err(refusal) => refused(tenure, "read the contender ahead", refusal),
         }
     }
 
@@ -396,8 +365,8 @@ impl Queue {
 
     /// Step 7. A leader believes only a list that was asked for after an acknowledged probe on the
     /// same connection, which `pursue` saw to; on it, a lower contender ends the term at once.
-    fn audited(&mut self, tenure: &mut Tenure, now: Moment, zxid: i64, children: &[String]) {
-        self.listed(tenure, now, zxid, children);
+    fn audited(&mut self, tenure: &mut Tenure, now: Moment, children: &[String]) {
+        self.listed(tenure, now, children);
         if let Place::Enrolled(own) = &self.place
             && !own.ahead.is_empty()
         {
@@ -434,6 +403,7 @@ impl Queue {
         self.stems.clear();
         self.disowned.clear();
         self.ambiguous = false;
+        self.reads_others = false;
     }
 
     /// The queue cannot be read as an order.
@@ -496,18 +466,9 @@ impl Queue {
             && own.verified.is_some()
             && own.verified == tenure.connection()
             && own.extras.is_empty()
-            && !own.delete_sent
-            && tenure.term == Term::None
-            && tenure.goal == Goal::Contend;
-        if !entitled || tenure.lease.live(now).is_none() {
-            return;
-        }
-        match Token::from_czxid(own.czxid) {
-            Some(token) => {
-                tenure.lead(token);
-                tenure.pulse.hurry();
-            }
-            None => refused(tenure, "number our term", Refusal::Code(0)),
+            && !own.delete_sent;
+        if entitled {
+            tenure.promote(now, own.czxid);
         }
     }
 
@@ -538,6 +499,9 @@ impl Queue {
                 }
                 self.was_near = near;
                 own.pursue(tenure, connection, now);
+                if !self.reads_others {
+                    own.read_ahead(tenure);
+                }
             }
         }
     }
@@ -601,120 +565,5 @@ impl Queue {
 
     fn is_ours(&self, name: &str) -> bool {
         !self.disowned.contains(name) && self.stems.iter().any(|stem| name.starts_with(stem))
-    }
-}
-
-impl Own {
-    fn new(name: String, sequence: u32, czxid: i64, verified: Option<u64>) -> Own {
-        Own {
-            name,
-            sequence,
-            czxid,
-            ahead: Vec::new(),
-            complete: false,
-            verified,
-            watch: Watch::Unset,
-            watching: BTreeSet::new(),
-            extras: BTreeSet::new(),
-            list_wanted: true,
-            listed_at: 0,
-            delete_sent: false,
-            audit_at: None,
-            audit_every: AUDIT_EVERY,
-            position: None,
-        }
-    }
-
-    fn is_near(&self) -> bool {
-        self.complete && self.ahead.len() <= 1
-    }
-
-    /// Believes a list that shows our znode.
-    fn see(&mut self, zxid: i64, contenders: &[Contender]) {
-        let lower = || {
-            contenders.iter().rev().filter(|c| c.sequence < self.sequence && !self.extras.contains(&c.name))
-        };
-        let count = lower().count();
-        let ahead = lower().take(AHEAD).cloned().collect();
-        self.ahead = ahead;
-        self.complete = count <= AHEAD;
-        self.position = Some((count, contenders.len() - self.extras.len()));
-        self.list_wanted = false;
-        self.listed_at = zxid;
-        let Own { watching, ahead, .. } = self;
-        watching.retain(|name| ahead.iter().any(|c| c.name == *name));
-    }
-
-    fn drop_gone(&mut self, name: &str) {
-        let before = self.ahead.len();
-        self.ahead.retain(|c| c.name != name);
-        if self.ahead.len() == before {
-            return;
-        }
-        if let Some((ahead, all)) = &mut self.position {
-            *ahead = ahead.saturating_sub(1);
-            *all = all.saturating_sub(1);
-        }
-        if self.ahead.len() < WATCHED && !self.complete {
-            self.list_wanted = true;
-        }
-    }
-
-    /// Contending or leading; otherwise we keep still until we are told to leave.
-    fn may_act(&self, tenure: &Tenure) -> bool {
-        tenure.goal == Goal::Contend
-            && matches!(tenure.term, Term::None | Term::Leading(_))
-            && !self.delete_sent
-    }
-
-    fn pursue(&mut self, tenure: &mut Tenure, connection: u64, now: Moment) {
-        if !self.may_act(tenure) {
-            return;
-        }
-        for name in &self.extras {
-            if !tenure
-                .under_way(|request| matches!(request, Request::Delete { name: other } if other == name))
-            {
-                tenure.ask(Request::Delete { name: name.clone() });
-            }
-        }
-        if self.list_wanted {
-            if !tenure.under_way(|request| matches!(request, Request::List { audit: false })) {
-                tenure.ask(Request::List { audit: false });
-            }
-            return;
-        }
-        self.watch(tenure);
-        if self.is_near() {
-            tenure.probe_if_due(&self.name, now);
-        }
-        self.audit(tenure, connection, now);
-    }
-
-    /// Watches our own znode and the two nearest ahead, in one frame that also tells of those that
-    /// went since the list.
-    fn watch(&mut self, tenure: &mut Tenure) {
-        let nearest = self.ahead.iter().take(WATCHED).map(|c| &c.name);
-        let mut names: Vec<String> = nearest.filter(|name| !self.watching.contains(*name)).cloned().collect();
-        self.watching.extend(names.iter().cloned());
-        let own = self.watch == Watch::Unset;
-        if own {
-            names.push(self.name.clone());
-        }
-        if !names.is_empty() {
-            let id = tenure.ask(Request::Watch { names, relative_zxid: self.listed_at });
-            if own {
-                self.watch = Watch::Asked(id);
-            }
-        }
-    }
-
-    fn audit(&mut self, tenure: &mut Tenure, connection: u64, now: Moment) {
-        let due = self.audit_at.is_some_and(|at| at <= now) && self.verified == Some(connection);
-        if due && !tenure.under_way(|request| matches!(request, Request::List { .. })) {
-            // Not asked again if its answer is lost: the next one will do.
-            self.audit_at = Some(now + jittered(self.audit_every, tenure.entropy.draw()));
-            tenure.ask(Request::List { audit: true });
-        }
     }
 }

@@ -18,7 +18,6 @@ use crate::message::{Answer, Change, Refusal, Request};
 use crate::moment::Moment;
 use crate::pulse::jittered;
 use crate::tenure::{Goal, Tenure, Term, is_of_the_server, refused};
-use crate::token::Token;
 
 /// The empty name: the election path itself.
 const PATH: &str = "";
@@ -34,6 +33,8 @@ pub(crate) struct Single {
     rest_until: Option<Moment>,
     /// We held the znode in the session that ends now.
     leaving: bool,
+    /// Something happened to the znode while a read was under way, whose answer may be older.
+    stale: bool,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -92,6 +93,14 @@ impl Single {
         request: Request,
         outcome: Result<Answer, Refusal>,
     ) {
+        if matches!(request, Request::Read { .. }) && std::mem::take(&mut self.stale) {
+            // Its watch may be used up, and what it says may be over: `pursue` asks again.
+            match &mut self.place {
+                Place::Held(held) => held.confirmed = false,
+                place => *place = Place::Looking,
+            }
+            return;
+        }
         match (request, outcome) {
             (Request::Create { .. }, Ok(Answer::Created { czxid, owner, .. })) => {
                 self.found(tenure, now, czxid, owner, true);
@@ -178,6 +187,7 @@ impl Single {
     }
 
     pub(crate) fn changed(&mut self, tenure: &mut Tenure, now: Moment, change: Change) {
+        self.stale |= tenure.under_way(|request| matches!(request, Request::Read { .. }));
         match (&mut self.place, change) {
             (Place::Held(_), Change::Deleted) => self.gone(tenure, now),
             (Place::Held(held), Change::Touched) => held.confirmed = false,
@@ -211,6 +221,7 @@ impl Single {
     }
 
     pub(crate) fn detached(&mut self) {
+        self.stale = false;
         match &mut self.place {
             Place::Held(held) => {
                 held.confirmed = false;
@@ -232,20 +243,8 @@ impl Single {
 
     pub(crate) fn decide(&mut self, tenure: &mut Tenure, now: Moment) {
         let Place::Held(held) = &self.place else { return };
-        let entitled = held.confirmed
-            && held.verified
-            && tenure.connection().is_some()
-            && tenure.term == Term::None
-            && tenure.goal == Goal::Contend;
-        if !entitled || tenure.lease.live(now).is_none() {
-            return;
-        }
-        match Token::from_czxid(held.czxid) {
-            Some(token) => {
-                tenure.lead(token);
-                tenure.pulse.hurry();
-            }
-            None => refused(tenure, "number our term", Refusal::Code(0)),
+        if held.confirmed && held.verified && tenure.connection().is_some() {
+            tenure.promote(now, held.czxid);
         }
     }
 

@@ -67,8 +67,8 @@ pub(crate) enum Term {
     None,
     /// We lead, while the lease lasts.
     Leading(Token),
-    /// The work is being stopped; its deadlines no longer move.
-    Stopping(Token, Deadlines),
+    /// The work is being stopped: its lease counts from here, whatever is acknowledged later.
+    Stopping(Token, Moment),
     /// It is over; the znode waits for its deletion.
     Over,
 }
@@ -89,11 +89,10 @@ pub(crate) struct Tenure {
     pub(crate) entropy: Entropy,
     on_disconnect: OnDisconnect,
     link: Option<Link>,
-    attached_at: Moment,
     closing: bool,
     /// The session must be closed before anything else is made in it, once no work of ours is on.
     pub(crate) tainted: bool,
-    /// When a server hung up on a connection that had just been attached.
+    /// When the session was taken back from somebody else, it seems.
     moves: VecDeque<Moment>,
     /// The token of our newest term, in whatever session; 0 before the first.
     newest_term: i64,
@@ -118,7 +117,6 @@ impl Tenure {
             entropy,
             on_disconnect,
             link: None,
-            attached_at: Moment::default(),
             closing: false,
             tainted: false,
             moves: VecDeque::new(),
@@ -183,6 +181,7 @@ impl Tenure {
         session: i64,
         timeout: Duration,
         connect_sent: Moment,
+        taken_back: bool,
     ) {
         let mut another_timeout = self.session != Some(session);
         if another_timeout {
@@ -193,9 +192,11 @@ impl Tenure {
             another_timeout = true;
             self.emit(Output::Warn(Warning::TimeoutShrunk { from, to: timeout }));
         }
-        self.attached_at = now;
         self.link = Some(Link { number, restored: false });
         self.pulse.reset();
+        if taken_back {
+            self.taken_back(now);
+        }
         if another_timeout && let Err(error) = self.timing().check() {
             self.fail(error.into());
         }
@@ -213,8 +214,8 @@ impl Tenure {
         self.link = None;
     }
 
-    /// The connection is gone. Tells whether somebody else seems to use the session.
-    pub(crate) fn detach(&mut self, now: Moment, closed_by_server: bool) -> bool {
+    /// The connection is gone.
+    pub(crate) fn detach(&mut self) {
         self.link = None;
         self.lease.detach();
         self.pulse.reset();
@@ -222,15 +223,19 @@ impl Tenure {
         if self.on_disconnect == OnDisconnect::Stop {
             self.stop(Lost::Disconnected);
         }
+    }
+
+    /// The session was taken from us and we took it back. After three times within the session
+    /// timeout somebody else uses it: stand down.
+    fn taken_back(&mut self, now: Moment) {
         let within = self.timing().timeout;
         self.moves.retain(|moved| now.since(*moved) < within);
-        // Two that take one session from each other do so at once; servers that are restarted one
-        // after the other let a connection live longer.
-        let young = now.since(self.attached_at) < within / 4;
-        if closed_by_server && young {
-            self.moves.push_back(now);
+        self.moves.push_back(now);
+        if self.moves.len() >= MOVES {
+            self.emit(Output::Warn(Warning::SessionShared));
+            self.lose(Lost::SessionShared);
+            self.tainted = true;
         }
-        self.moves.len() >= MOVES
     }
 
     pub(crate) fn end_session(&mut self, why: Lost) {
@@ -269,8 +274,8 @@ impl Tenure {
         {
             self.stop(Lost::NoQuorum);
         }
-        if let Term::Stopping(_, deadlines) = self.term
-            && now >= deadlines.safe
+        if let Term::Stopping(_, base) = self.term
+            && now >= self.timing().deadlines(base).safe
         {
             self.lose(Lost::NoQuorum);
         }
@@ -290,20 +295,27 @@ impl Tenure {
         }
     }
 
-    pub(crate) fn lead(&mut self, token: Token) {
-        if self.term == Term::None {
-            self.term = Term::Leading(token);
-            self.newest_term = token.as_i64();
-            self.emit(Output::Lead { token });
+    /// The znode made at `czxid` is entitled to lead: do so, if that is wanted, it has had no term yet,
+    /// and a live deadline is there. Without one, probes go on until an acknowledgement yields it.
+    pub(crate) fn promote(&mut self, now: Moment, czxid: i64) {
+        if self.term != Term::None || self.goal != Goal::Contend || self.lease.live(now).is_none() {
+            return;
         }
+        let Some(token) = Token::from_czxid(czxid) else {
+            return refused(self, "number our term", Refusal::Code(0));
+        };
+        self.term = Term::Leading(token);
+        self.newest_term = token.as_i64();
+        self.emit(Output::Lead { token });
+        self.pulse.hurry();
     }
 
     /// The work must stop, and be gone by the deadline that is in force now.
     fn stop(&mut self, why: Lost) {
         if let Term::Leading(token) = self.term {
-            match self.lease.deadlines() {
-                Some(deadlines) => {
-                    self.term = Term::Stopping(token, deadlines);
+            match self.lease.base() {
+                Some(base) => {
+                    self.term = Term::Stopping(token, base);
                     self.goal = if self.goal == Goal::Leave { Goal::Leave } else { Goal::Stopped };
                     self.emit(Output::Stopping { token, why });
                 }
@@ -349,7 +361,8 @@ impl Tenure {
     pub(crate) fn deadlines(&self) -> Option<Deadlines> {
         match self.term {
             Term::Leading(_) => self.lease.deadlines(),
-            Term::Stopping(_, deadlines) => Some(deadlines),
+            // A timeout that shrinks meanwhile moves them down; nothing moves them up.
+            Term::Stopping(_, base) => Some(self.timing().deadlines(base)),
             Term::None | Term::Over => None,
         }
     }
@@ -358,7 +371,7 @@ impl Tenure {
     pub(crate) fn next_look(&self) -> Option<Moment> {
         let term = match self.term {
             Term::Leading(_) => self.lease.deadlines().map(|d| d.term),
-            Term::Stopping(_, deadlines) => Some(deadlines.safe),
+            Term::Stopping(_, base) => Some(self.timing().deadlines(base).safe),
             Term::None | Term::Over => None,
         };
         [term, self.pulse.gives_up()].into_iter().flatten().min()

@@ -127,7 +127,9 @@ impl Builder {
     }
 
     /// Runs the elector's driver on a thread of its own, for applications that may starve their
-    /// runtime. A starved driver is safe either way; it only loses leaderships needlessly.
+    /// runtime. A starved driver is safe either way; it only loses leaderships needlessly. Waiting
+    /// for a leadership's end ([`guard`](crate::Leadership::guard) and the like) still takes tokio's
+    /// timers; without a runtime there is the feature `blocking`.
     pub fn own_thread(mut self) -> Builder {
         self.own_thread = true;
         self

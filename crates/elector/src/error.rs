@@ -118,6 +118,9 @@ pub enum WriteError {
     /// Nothing was sent: no server is connected, or too much is under way.
     #[error("not sent: {0}")]
     NotSent(String),
+    /// Nothing was sent, nor ever will be: a path is malformed, or it is too large.
+    #[error("cannot be written: {0}")]
+    Invalid(String),
     /// The connection ended before the answer: all of it was written, or nothing.
     #[error("outcome unknown: the connection ended before the answer")]
     OutcomeUnknown,

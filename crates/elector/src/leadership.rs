@@ -1,8 +1,10 @@
 //! Evidence of one won term.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use elector_core::{Lost, Token};
@@ -71,11 +73,13 @@ impl Leadership {
     ///
     /// Cancel safe.
     pub async fn lost(&self) -> Lost {
-        self.term.over(Duration::ZERO).await
+        self.term.over().await
     }
 
     /// Runs `work` while the term lasts; drops it at least 250 ms before the lease ends, or as soon
-    /// as the term is lost otherwise.
+    /// as the term is lost otherwise, or, with [`OnDisconnect::Stop`](crate::OnDisconnect::Stop), when
+    /// the connection is lost. The clock is looked at before each poll of `work`, so that neither a
+    /// suspended machine nor a starved runtime lets it go on.
     ///
     /// Dropping a future stops it at its next await: work that blocks, and tasks that it spawned,
     /// go on. Give those a [`Fence`], and the storage the token.
@@ -83,12 +87,19 @@ impl Leadership {
     /// # Errors
     /// Why the term ended before the work did.
     pub async fn guard<F: Future>(&self, work: F) -> Result<F::Output, Lost> {
-        let over = self.term.over(GUARD_EARLY);
-        tokio::select! {
-            biased;
-            why = over => Err(why),
-            done = work => Ok(done),
-        }
+        let mut dropping = pin!(self.term.dropping(GUARD_EARLY));
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            if let Poll::Ready(why) = dropping.as_mut().poll(cx) {
+                return Poll::Ready(Err(why));
+            }
+            // A timer may be late; the clock is not.
+            if let Some(why) = self.term.must_drop(GUARD_EARLY) {
+                return Poll::Ready(Err(why));
+            }
+            work.as_mut().poll(cx).map(Ok)
+        })
+        .await
     }
 
     /// A cheap copy of the evidence for tasks of this term.
@@ -120,8 +131,9 @@ impl Leadership {
     /// Ends the term. Call it when the work has stopped: every [`Fence`] is false from here on, and
     /// then the znode is deleted, so that the next in line leads at once.
     ///
-    /// Returns when nothing of this term is left in the election. While no server answers it goes
-    /// on trying; cancelling it leaves that to the driver.
+    /// Returns when nothing of this term is left in the election, or when its session was given up
+    /// unheard and can only end by its timeout. While no server answers it goes on trying; cancelling
+    /// it leaves that to the driver.
     ///
     /// # Errors
     /// [`ResignError::Unconfirmed`] if the driver ended first.

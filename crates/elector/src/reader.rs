@@ -15,11 +15,14 @@ use crate::path;
 const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 /// Contenders that are read at a time.
 const AT_ONCE: usize = 64;
+/// Of a name that others wrote, so many characters are kept.
+const LONGEST_ID: usize = 1024;
 
-/// Reads elections without taking part in them.
+/// Reads one election without taking part in it.
 #[derive(Debug)]
 pub struct Reader {
     client: Client,
+    path: String,
 }
 
 /// Why an election could not be read.
@@ -65,7 +68,8 @@ impl ReadError {
 /// One contender as the servers show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContenderInfo {
-    /// The name that it shows: whatever it wrote into its znode. Not to be trusted.
+    /// The name that it shows: whatever it wrote into its znode, at most 1024 characters of it. Not
+    /// to be trusted.
     pub id: String,
     /// Its fencing token, in force if it leads.
     pub token: Token,
@@ -91,7 +95,7 @@ pub struct Snapshot {
 }
 
 impl Reader {
-    /// Connects to one of `servers`, at most for `within`.
+    /// Connects to one of `servers`, at most for `within`, to read the election at `path`.
     ///
     /// Cancelling it leaves nothing behind but a session that ends by itself.
     ///
@@ -99,31 +103,33 @@ impl Reader {
     /// See [`ReadError`].
     pub async fn connect(
         servers: &str,
+        path: &str,
         credentials: Vec<(String, Vec<u8>)>,
         within: Duration,
     ) -> Result<Reader, ReadError> {
+        path::validate(path)?;
         let servers: ConnectString =
             servers.parse().map_err(|error| ReadError::Servers(format!("{error}")))?;
         let credentials =
             credentials.into_iter().map(|(scheme, auth)| Credential::new(scheme, auth)).collect();
         let config = Config { timeout: SESSION_TIMEOUT, credentials, ..Config::new(servers) };
         match Client::connect_within(config, within).await {
-            Ok(client) => Ok(Reader { client }),
+            Ok(client) => Ok(Reader { client, path: path.to_owned() }),
             Err(ConnectError::Unreachable { tried }) => Err(ReadError::Unreachable { tried }),
             Err(ConnectError::Ended(SessionEnd::AuthFailed)) => Err(ReadError::AuthFailed),
             Err(error) => Err(ReadError::Interrupted(error.to_string())),
         }
     }
 
-    /// Reads the election at `path` after a sync, so that it shows everything that was answered to
+    /// Reads the election after a sync, so that it shows everything that was answered to
     /// anybody before. Waits for a connection without limit.
     ///
     /// Cancel safe.
     ///
     /// # Errors
     /// See [`ReadError`].
-    pub async fn snapshot(&self, path: &str) -> Result<Snapshot, ReadError> {
-        path::validate(path)?;
+    pub async fn snapshot(&self) -> Result<Snapshot, ReadError> {
+        let path = &self.path;
         match self.client.sync(path).await {
             // A sync of what is not there is answered all the same, by some servers with a code.
             Ok(_) | Err(CallError::Refused(ErrorCode::NoNode)) => {}
@@ -137,12 +143,12 @@ impl Reader {
             Err(error) => return Err(trouble(path, error)),
         };
         if parent.ephemeral_owner != 0 {
-            let holder = self.contender(path, "").await?;
+            let holder = contender_at(&self.client, path, "").await?;
             return Ok(self.seen(true, holder.into_iter().collect(), Some(Layout::Single), Some(sent)));
         }
         let queue = contender::queue(&names)?;
         let layout = contender::layout_of(&queue);
-        let contenders = self.contenders(path, &queue).await?;
+        let contenders = self.contenders(&queue).await?;
         Ok(self.seen(true, contenders, layout, Some(sent)))
     }
 
@@ -151,15 +157,15 @@ impl Reader {
         self.client.close().await;
     }
 
-    async fn contenders(&self, path: &str, queue: &[Contender]) -> Result<Vec<ContenderInfo>, ReadError> {
+    async fn contenders(&self, queue: &[Contender]) -> Result<Vec<ContenderInfo>, ReadError> {
         let mut found = Vec::new();
         for part in queue.chunks(AT_ONCE) {
             // Asked one behind the other and awaited together: one round trip for each part.
             let mut reads = Vec::new();
             for contender in part {
-                let (reader, path) = (Reader { client: self.client.clone() }, path.to_owned());
-                let name = contender.name.clone();
-                reads.push(tokio::spawn(async move { reader.contender(&path, &name).await }));
+                let (client, name) = (self.client.clone(), contender.name.clone());
+                let znode = format!("{}/{name}", self.path);
+                reads.push(tokio::spawn(async move { contender_at(&client, &znode, &name).await }));
             }
             for read in reads {
                 let read = read.await.map_err(|error| ReadError::Interrupted(error.to_string()))?;
@@ -167,24 +173,6 @@ impl Reader {
             }
         }
         Ok(found)
-    }
-
-    /// One contender; none if it is gone meanwhile.
-    async fn contender(&self, path: &str, name: &str) -> Result<Option<ContenderInfo>, ReadError> {
-        let znode = if name.is_empty() { path.to_owned() } else { format!("{path}/{name}") };
-        match self.client.get_data(&znode, false).await {
-            Ok(answer) => {
-                let (data, stat) = answer.value;
-                Ok(Token::from_czxid(stat.czxid).map(|token| ContenderInfo {
-                    id: String::from_utf8_lossy(&data.unwrap_or_default()).into_owned(),
-                    token,
-                    session: stat.ephemeral_owner,
-                    name: name.to_owned(),
-                }))
-            }
-            Err(CallError::Refused(ErrorCode::NoNode)) => Ok(None),
-            Err(error) => Err(trouble(&znode, error)),
-        }
     }
 
     fn seen(
@@ -202,6 +190,24 @@ impl Reader {
             server: self.client.attachment().map(|attachment| attachment.server).unwrap_or_default(),
             age: sent.map_or(Duration::ZERO, |sent| now.saturating_sub(sent)),
         }
+    }
+}
+
+/// One contender; none if it is gone meanwhile.
+async fn contender_at(client: &Client, znode: &str, name: &str) -> Result<Option<ContenderInfo>, ReadError> {
+    match client.get_data(znode, false).await {
+        Ok(answer) => {
+            let (data, stat) = answer.value;
+            let id = String::from_utf8_lossy(&data.unwrap_or_default()).chars().take(LONGEST_ID).collect();
+            Ok(Token::from_czxid(stat.czxid).map(|token| ContenderInfo {
+                id,
+                token,
+                session: stat.ephemeral_owner,
+                name: name.to_owned(),
+            }))
+        }
+        Err(CallError::Refused(ErrorCode::NoNode)) => Ok(None),
+        Err(error) => Err(trouble(znode, error)),
     }
 }
 

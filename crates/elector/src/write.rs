@@ -56,6 +56,15 @@ fn encode(operation: Write) -> MultiOp {
     }
 }
 
+/// Roughly the bytes that these operations take on the wire.
+pub(crate) fn weight(operations: &[Write]) -> usize {
+    let one = |operation: &Write| match operation {
+        Write::Create { path, data } | Write::Set { path, data, .. } => path.len() + data.len(),
+        Write::Delete { path, .. } => path.len(),
+    };
+    operations.iter().map(|operation| one(operation) + 64).sum()
+}
+
 /// Reads the answer to [`guarded`].
 pub(crate) fn outcome(response: Response) -> Result<(), WriteError> {
     let Response::Multi(results) = response else { return Ok(()) };

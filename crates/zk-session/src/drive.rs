@@ -196,6 +196,7 @@ impl<C: Connector, K: Clock> Session<C, K> {
             Ok((answered, None)) => self.attach(answered),
             Ok((_, Some(end))) => self.end(end),
             Err(Failure { text: error, swallowed }) => {
+                self.asks_again = false;
                 let now = self.clock.now();
                 let server = self.servers.current().map(ToString::to_string).unwrap_or_default();
                 self.ready.push(Happening::Unreachable { server, error: error.clone() });
@@ -258,6 +259,7 @@ impl<C: Connector, K: Clock> Session<C, K> {
             connect_sent,
             received,
             resumed,
+            taken_back: std::mem::take(&mut self.asks_again),
             connection: self.connections,
         };
         self.ready.push(Happening::Attached(attachment.clone()));
@@ -364,9 +366,13 @@ impl<C: Connector, K: Clock> Session<C, K> {
         if let State::Attached(live) = &self.state {
             self.identity.heard_at = live.link.last_received();
         }
-        let Some(Attachment { server, received, .. }) = self.drop_connection() else { return };
+        let Some(Attachment { server, received, taken_back, .. }) = self.drop_connection() else { return };
         self.identity.detached_at = now;
-        if now.saturating_sub(received) >= STEADY_AFTER {
+        if now.saturating_sub(received) < STEADY_AFTER && cause == DetachCause::Closed && !taken_back {
+            // Whether that server lives tells a server's end from a session that somebody else uses.
+            self.asks_again = true;
+            self.ready.push(Happening::Detached { server, cause });
+        } else if now.saturating_sub(received) >= STEADY_AFTER {
             self.servers.lost_after_long();
             self.ready.push(Happening::Detached { server, cause });
         } else {

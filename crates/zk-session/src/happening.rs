@@ -35,6 +35,9 @@ pub struct Attachment {
     pub received: Duration,
     /// Whether the session existed before.
     pub resumed: bool,
+    /// This server had closed a young connection of the session without a word, and took the session back
+    /// at the first try: so it is when somebody else uses the session, and hardly else.
+    pub taken_back: bool,
     /// Counts the connections of this [`Session`](crate::Session) object, from 1.
     pub connection: u64,
 }

@@ -49,6 +49,8 @@ pub struct Session<C: Connector = TcpConnector, K: Clock = BootClock> {
     pub(crate) closing: bool,
     /// The clock when an attempt to connect last began.
     pub(crate) last_attempt: Option<Duration>,
+    /// The next attempt asks the server that has just closed a young connection.
+    pub(crate) asks_again: bool,
 }
 
 /// What makes the session the same on every server.
@@ -121,6 +123,7 @@ impl<C: Connector, K: Clock> Session<C, K> {
             connections: 0,
             closing: false,
             last_attempt: None,
+            asks_again: false,
         }
     }
 
@@ -137,6 +140,11 @@ impl<C: Connector, K: Clock> Session<C, K> {
     /// The session's id, once there is one.
     pub fn session_id(&self) -> Option<i64> {
         Some(self.identity.id).filter(|id| *id != 0)
+    }
+
+    /// Whether the session is over, and no [`restart`](Self::restart) has begun another.
+    pub fn is_ended(&self) -> bool {
+        matches!(self.state, State::Ended)
     }
 
     /// What it takes to resume or close the session from elsewhere.

@@ -29,6 +29,8 @@ pub struct Report {
     pub zxid: u64,
     /// Connections of clients, the one that asked included.
     pub connections: u32,
+    /// Requests and pings that it has received from clients since it started.
+    pub received: u64,
 }
 
 /// Sends a four-letter word and returns the whole answer.
@@ -63,6 +65,7 @@ fn parse(answer: &str) -> Option<Report> {
         },
         zxid: u64::from_str_radix(field("Zxid")?.strip_prefix("0x")?, 16).ok()?,
         connections: field("Connections")?.parse().ok()?,
+        received: field("Received")?.parse().ok()?,
     })
 }
 
@@ -74,7 +77,8 @@ mod tests {
     fn a_servers_own_words_are_understood() {
         let answer = "Zookeeper version: 3.8.0\nLatency min/avg/max: 0/0.0/0\nReceived: 1\nSent: 0\n\
                       Connections: 3\nOutstanding: 0\nZxid: 0x10000002a\nMode: follower\nNode count: 5\n";
-        assert_eq!(parse(answer), Some(Report { mode: Mode::Follower, zxid: 0x1_0000_002a, connections: 3 }));
+        let expected = Report { mode: Mode::Follower, zxid: 0x1_0000_002a, connections: 3, received: 1 };
+        assert_eq!(parse(answer), Some(expected));
     }
 
     #[test]

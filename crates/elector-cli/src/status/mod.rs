@@ -70,8 +70,8 @@ async fn read(options: &StatusOptions) -> Result<Snapshot, ReadError> {
     };
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        let reader = Reader::connect(&common.servers, credentials(), left).await?;
-        let error = match timeout_at(until, reader.snapshot(&common.election)).await {
+        let reader = Reader::connect(&common.servers, &common.election, credentials(), left).await?;
+        let error = match timeout_at(until, reader.snapshot()).await {
             Ok(Err(error)) => error,
             Ok(Ok(snapshot)) => {
                 let _ = timeout_at(Instant::now() + CLOSE_LIMIT, reader.close()).await;

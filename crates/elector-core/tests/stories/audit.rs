@@ -44,7 +44,7 @@ fn a_waiting_one_believes_the_list() {
     c.answering_probes_until(300_010);
     c.skip();
     c.listed("o1 p2 A3");
-    c.says_besides_probes(&["watch o1 since 50"]);
+    c.says_besides_probes(&["watch o1"]);
     c.deleted("p2");
     c.says_besides_probes(&[]);
     assert_eq!(c.candidate.position(), Some((1, 2)));

@@ -102,11 +102,11 @@ fn watches_that_never_went_out_are_asked_for_again() {
     c.created("A3", 103);
     c.listed("p1 A3");
     c.skip();
-    c.detach(false, false);
+    c.detach(false);
     c.attach();
     c.says(&[]); // a request on the dying connection would be lost unseen
     c.restored();
-    c.says(&["watch p1 A3 since 50", "probe A3"]);
+    c.says(&["watch p1 A3", "probe A3"]);
 }
 
 #[test]
@@ -250,16 +250,17 @@ fn a_probe_gets_at_least_200_ms() {
 }
 
 #[test]
-fn hung_up_on_three_times_right_after_attaching_somebody_else_uses_the_session() {
+fn taken_back_three_times_within_t_somebody_else_uses_the_session() {
     let mut c = Story::leading();
-    for at in [1_000, 3_000] {
-        c.at(at).detach(true, true);
-        c.attach();
+    for at in [800, 4_000] {
+        c.at(at).detach(true);
+        c.attach_again(true);
         c.restored();
         c.at(at + 100).done("probe");
     }
     c.says_besides_probes(&[]);
-    c.at(5_000).detach(true, true);
+    c.at(7_000).detach(true);
+    c.attach_again(true);
     c.says(&[
         "warn: somebody else uses our session: its connection was taken over three times within the session timeout",
         "LOST 103: somebody else uses our session",
@@ -271,11 +272,11 @@ fn hung_up_on_three_times_right_after_attaching_somebody_else_uses_the_session()
 }
 
 #[test]
-fn servers_restarted_one_after_the_other_raise_no_suspicion() {
+fn taken_back_more_rarely_nobody_is_suspected() {
     let mut c = Story::leading();
-    for at in [3_500, 6_800, 9_900] {
-        c.at(at).detach(true, true);
-        c.attach();
+    for at in [1_000, 6_500, 12_000, 17_500] {
+        c.at(at).detach(true);
+        c.attach_again(true);
         c.restored();
         c.at(at + 100).done("probe");
     }
@@ -283,10 +284,10 @@ fn servers_restarted_one_after_the_other_raise_no_suspicion() {
 }
 
 #[test]
-fn hung_up_on_three_times_in_a_longer_time_nobody_is_suspected() {
+fn servers_that_end_one_after_the_other_raise_no_suspicion() {
     let mut c = Story::leading();
-    for at in [1_000, 6_500, 12_000, 17_500] {
-        c.at(at).detach(true, true);
+    for at in [600, 1_200, 1_800, 2_400, 3_000] {
+        c.at(at).detach(true);
         c.attach();
         c.restored();
         c.at(at + 100).done("probe");
@@ -298,12 +299,31 @@ fn hung_up_on_three_times_in_a_longer_time_nobody_is_suspected() {
 fn a_waiting_one_whose_session_is_shared_takes_another() {
     let mut c = Story::enrolled("p1 q2", 3);
     for at in [1_000, 2_000, 3_000] {
-        c.at(at).detach(true, true);
-        c.attach();
+        c.at(at).detach(true);
+        c.attach_again(true);
     }
     assert!(c.candidate.deadlines().is_none());
     c.skip();
     c.session_ended(SessionEnd::Closed);
     c.new_session(0x52);
     c.says(&["list"]);
+}
+
+#[test]
+fn a_timeout_that_shrinks_moves_the_end_of_a_term_that_stops() {
+    let mut c = leading_with_graces(OnDisconnect::Stop);
+    c.at(1_000).lose_connection();
+    let (_, before) = c.deadlines().expect("it is stopping");
+    c.timeout = 8_000;
+    c.attach();
+    let (_, now) = c.deadlines().expect("it is stopping");
+    assert_eq!(before - now, 1_980);
+}
+
+#[test]
+fn a_refused_permission_is_no_proof_of_a_quorum() {
+    let mut c = Story::leading();
+    let before = c.deadlines();
+    c.at(3_000).refuse("probe", elector_core::Refusal::NoAuth);
+    assert!(before.is_some() && c.deadlines().is_none(), "the term is lost, not prolonged");
 }

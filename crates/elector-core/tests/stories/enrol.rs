@@ -1,6 +1,6 @@
 //! Steps 1, 2 and 4 of an undisturbed election: enrol, find one's place, lead.
 
-use elector_core::{Layout, Margins, OnDisconnect, SessionEnd};
+use elector_core::{Layout, Margins, OnDisconnect, Refusal, SessionEnd};
 
 use crate::support::Story;
 
@@ -18,7 +18,7 @@ fn alone_it_enrols_and_leads_with_the_creation_zxid() {
     c.created("A3", 7);
     c.says(&["list"]);
     c.listed("A3");
-    c.says(&["watch A3 since 50", "probe A3"]);
+    c.says(&["watch A3", "probe A3"]);
     c.done("watch");
     c.says(&["LEAD 7"]); // the create's own acknowledgement proved it
     c.at(40).done("probe");
@@ -49,7 +49,7 @@ fn behind_one_it_watches_that_one_and_proves_itself_at_once() {
     let mut c = Story::creating();
     c.created("A3", 7);
     c.listed("p1 notes A3");
-    c.says(&["list", "watch p1 A3 since 50", "probe A3"]);
+    c.says(&["list", "watch p1 A3", "probe A3"]);
     c.done("watch");
     c.done("probe");
     c.says(&[]);
@@ -63,7 +63,7 @@ fn behind_many_it_watches_the_two_nearest_and_spends_no_zxid() {
     let mut c = Story::creating();
     c.created("A9", 7);
     c.listed("A9 p1 q5 r2");
-    c.says(&["list", "watch q5 r2 A9 since 50"]);
+    c.says(&["list", "watch q5 r2 A9"]);
     c.done("watch");
     c.at(9_000).wake();
     c.says(&[]);
@@ -76,7 +76,7 @@ fn those_behind_it_do_not_matter() {
     c.created("A3", 7);
     c.listed("q5 A3 p4");
     c.done("watch");
-    c.says(&["list", "watch A3 since 50", "probe A3", "LEAD 7"]);
+    c.says(&["list", "watch A3", "probe A3", "LEAD 7"]);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn it_does_not_lead_before_its_own_watch_is_set() {
     c.created("A3", 7);
     c.listed("A3");
     c.at(20).done("probe");
-    c.says(&["list", "watch A3 since 50", "probe A3"]);
+    c.says(&["list", "watch A3", "probe A3"]);
     c.done("watch");
     c.says(&["LEAD 7", "probe A3"]);
 }
@@ -131,4 +131,16 @@ fn a_term_with_a_lower_token_than_an_earlier_one_is_refused() {
         "FAIL: the ensemble's data went back: a term had token 103, and a new znode would give 90; tokens would not rise",
         "close the session",
     ]);
+}
+
+/// Servers tell nobody of a znode's end who may not read it: who waited for that would wait for ever.
+#[test]
+fn who_may_not_read_the_one_ahead_is_told_so() {
+    let mut c = Story::creating();
+    c.shows_look_ahead = true;
+    c.created("A3", 7);
+    c.listed("p1 A3");
+    c.says(&["list", "watch p1 A3", "probe A3", "read p1"]);
+    c.refuse("read", Refusal::NoAuth);
+    c.says(&["FAIL: no permission to read the contender ahead", "delete A3"]);
 }

@@ -96,7 +96,7 @@ fn after_resigning_the_next_term_has_another_znode_and_a_higher_token() {
         "list",
         "create B",
         "list",
-        "watch B4 since 50",
+        "watch B4",
         // The probe of the term before is still without an answer: one at a time.
         "LEAD 130",
     ]);
@@ -171,7 +171,7 @@ fn withdrawn_while_creating_and_never_answered() {
 fn withdrawn_while_creating_and_never_sent() {
     let mut c = Story::creating();
     c.withdraw();
-    c.detach(false, false);
+    c.detach(false);
     c.says(&["left"]);
 }
 

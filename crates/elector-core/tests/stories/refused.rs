@@ -94,7 +94,7 @@ fn a_tie_among_others_is_their_affair() {
     let mut c = Story::creating();
     c.created("A5", 7);
     c.listed("p3 q3 A5");
-    c.says(&["list", "watch q3 p3 A5 since 50"]);
+    c.says(&["list", "watch q3 p3 A5"]);
 }
 
 #[test]

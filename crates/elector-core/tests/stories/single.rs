@@ -291,3 +291,15 @@ fn everybody_who_waits_pings_at_the_probes_period() {
     assert_eq!(pace.ping_every, Some(c.candidate.timing().probe_every));
     assert_eq!(pace.hurry_until, None);
 }
+
+/// E27: the znode went while its read was under way, and the answer is older than that.
+#[test]
+fn an_answer_that_may_be_older_than_an_event_is_asked_for_again() {
+    let mut c = leading();
+    c.touched("");
+    c.says(&["read the znode watching"]);
+    c.deleted("");
+    c.says(&["LOST 7: our znode was deleted"]);
+    c.node("read", 7, OURS);
+    assert_eq!(c.deadlines(), None, "the watch may be used up by the deletion");
+}

@@ -8,9 +8,6 @@ use elector_core::{
     Request, RequestId, SessionEnd,
 };
 
-/// The zxid that [`Story::listed`] gives its lists.
-pub(crate) const LIST_ZXID: i64 = 50;
-
 pub(crate) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
@@ -28,6 +25,8 @@ pub(crate) struct Story {
     heard: Vec<String>,
     transcript: Vec<String>,
     in_batch: bool,
+    /// Shows the read of the one ahead, instead of answering it without a word.
+    pub(crate) shows_look_ahead: bool,
 }
 
 impl Story {
@@ -54,6 +53,7 @@ impl Story {
             heard: Vec::new(),
             transcript: Vec::new(),
             in_batch: false,
+            shows_look_ahead: false,
         }
     }
 
@@ -146,6 +146,11 @@ impl Story {
 
     /// A new connection whose ConnectRequest went out now; it takes 10 ms.
     pub(crate) fn attach(&mut self) {
+        self.attach_again(false);
+    }
+
+    /// The same, and perhaps to a server that had just closed the connection before.
+    pub(crate) fn attach_again(&mut self, taken_back: bool) {
         self.connection += 1;
         let connect_sent = moment(self.now);
         self.now += 10;
@@ -154,6 +159,7 @@ impl Story {
             session: self.session,
             timeout: ms(self.timeout),
             connect_sent,
+            taken_back,
         });
     }
 
@@ -170,16 +176,16 @@ impl Story {
 
     /// The connection is lost; whatever was asked may have happened.
     pub(crate) fn lose_connection(&mut self) {
-        self.detach(true, false);
+        self.detach(true);
     }
 
-    pub(crate) fn detach(&mut self, sent: bool, closed_by_server: bool) {
+    pub(crate) fn detach(&mut self, sent: bool) {
         let was_in_batch = std::mem::replace(&mut self.in_batch, true);
         for (id, _) in std::mem::take(&mut self.asked) {
             self.tell(Input::Unanswered { id, sent });
         }
         self.in_batch = was_in_batch;
-        self.tell(Input::Detached { closed_by_server });
+        self.tell(Input::Detached);
     }
 
     pub(crate) fn session_ended(&mut self, end: SessionEnd) {
@@ -206,15 +212,11 @@ impl Story {
     // Answers to what it asked; the request is named by the beginning of its line.
 
     pub(crate) fn reply(&mut self, asked: &str, outcome: Result<Answer, Refusal>) {
-        self.reply_at(asked, LIST_ZXID, outcome);
-    }
-
-    pub(crate) fn reply_at(&mut self, asked: &str, zxid: i64, outcome: Result<Answer, Refusal>) {
         let found = self.asked.iter().find(|(_, (request, _))| self.line(request).starts_with(asked));
         let Some((&id, &(_, sent))) = found else { panic!("nobody asked {asked:?}\n{}", self.told()) };
         self.asked.remove(&id);
         let (sent, received) = (moment(sent), moment(self.now));
-        self.tell(Input::Reply { id, connection: self.connection, sent, received, zxid, outcome });
+        self.tell(Input::Reply { id, connection: self.connection, sent, received, outcome });
     }
 
     pub(crate) fn done(&mut self, asked: &str) {
@@ -318,9 +320,20 @@ impl Story {
         &self.stems[label as usize - 'A' as usize]
     }
 
+    /// The read of the one ahead, once in a session, which only the story about it wants to see.
+    fn is_look_ahead(&self, request: &Request) -> bool {
+        let Request::Read { name, watch: false } = request else { return false };
+        !self.shows_look_ahead && self.label(name).starts_with(char::is_lowercase)
+    }
+
     fn collect(&mut self) {
+        let mut ahead = None;
         while let Some(output) = self.candidate.next_output() {
             if let Output::Send(id, request) = &output {
+                if self.is_look_ahead(request) {
+                    ahead = Some(*id);
+                    continue;
+                }
                 if let Request::Create { name } = request {
                     self.stems.push(name.clone());
                 }
@@ -340,6 +353,14 @@ impl Story {
             self.transcript.push(format!("{:>8.3}   > {line}", self.now as f64 / 1_000.0));
             self.heard.push(line);
         }
+        if let Some(id) = ahead {
+            let (sent, received) = (moment(self.now), moment(self.now));
+            let outcome = Ok(Answer::Node { czxid: 1, owner: 1 });
+            // On no connection of ours, so that no lease builds on it.
+            let answer = Input::Reply { id, connection: u64::MAX, sent, received, outcome };
+            self.candidate.step(received, answer);
+            self.collect();
+        }
     }
 
     fn line(&self, request: &Request) -> String {
@@ -349,9 +370,9 @@ impl Story {
             Request::List { audit: false } => "list".to_owned(),
             Request::List { audit: true } => "audit".to_owned(),
             Request::Sync => "sync".to_owned(),
-            Request::Watch { names, relative_zxid } => {
+            Request::Watch { names } => {
                 let names: Vec<_> = names.iter().map(|name| self.label(name)).collect();
-                format!("watch {} since {relative_zxid}", names.join(" "))
+                format!("watch {}", names.join(" "))
             }
             Request::Read { name, watch: true } => format!("read {} watching", self.label(name)),
             Request::Read { name, watch: false } => format!("read {}", self.label(name)),

@@ -26,7 +26,7 @@ pub(crate) enum Frame {
     Expired,
     Restored,
     Closed,
-    Reply { id: RequestId, zxid: i64, outcome: Result<Answer, Refusal> },
+    Reply { id: RequestId, outcome: Result<Answer, Refusal> },
     Event { name: String, change: Change },
     Pong,
 }
@@ -133,12 +133,11 @@ impl Ensemble {
                 }
             }
             Packet::Ask(id, request) => {
-                if let Request::Watch { names, .. } = &request {
+                if let Request::Watch { names } = &request {
                     self.watch(connection, names, &mut sent);
                 }
                 if let Some(outcome) = self.answer(connection, &request, &mut sent) {
-                    let zxid = self.view(connection).zxid;
-                    sent.push((connection, Frame::Reply { id, zxid, outcome }));
+                    sent.push((connection, Frame::Reply { id, outcome }));
                 }
             }
         }

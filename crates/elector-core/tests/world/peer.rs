@@ -51,9 +51,7 @@ pub(crate) struct Peer {
 pub(crate) enum Pending {
     Tell(Input),
     /// The connection is gone: each request without an answer, and then that.
-    Gone {
-        closed_by_server: bool,
-    },
+    Gone,
 }
 
 /// A clock with an origin and a rate of its own.
@@ -118,12 +116,12 @@ impl Peer {
     }
 
     /// The candidate will hear of it after what is told already.
-    pub(crate) fn detach(&mut self, closed_by_server: bool) {
+    pub(crate) fn detach(&mut self) {
         self.connection = None;
         let attached = std::mem::take(&mut self.attached);
         self.pings.clear();
         if attached {
-            self.pending.push_back(Pending::Gone { closed_by_server });
+            self.pending.push_back(Pending::Gone);
         }
     }
 }

@@ -13,13 +13,12 @@ impl World {
         let while_ = self.random.below(15_000);
         match self.random.below(16) {
             0..4 => {
-                let closed_by_server = self.random.one_in(4);
-                self.lose_connection(peer, closed_by_server);
+                self.lose_connection(peer);
             }
             4..6 => {
                 self.note(format!("{peer} cannot reach anybody for {while_}"));
                 self.peers[peer].unreachable_until = self.now + while_;
-                self.lose_connection(peer, false);
+                self.lose_connection(peer);
             }
             6..8 => {
                 self.note(format!("{peer} pauses for {while_}"));

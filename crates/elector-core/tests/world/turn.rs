@@ -18,7 +18,7 @@ impl World {
             if let Some(pending) = self.peers[peer].pending.pop_front() {
                 match pending {
                     Pending::Tell(input) => self.feed(peer, input),
-                    Pending::Gone { closed_by_server } => self.gone(peer, closed_by_server),
+                    Pending::Gone => self.gone(peer),
                 }
             } else if let Some((connection, frame)) = self.peers[peer].inbox.pop_front() {
                 if self.peers[peer].connection == Some(connection) {
@@ -56,7 +56,7 @@ impl World {
         }
         let patience = if who.attached { self.timeout * 2 / 3 } else { 1_000 };
         if who.last_heard + patience < self.now {
-            return self.lose_connection(peer, false);
+            return self.lose_connection(peer);
         }
         let pace = who.candidate.pace(who.local(self.now)).ping_every;
         let every = pace.map_or(self.timeout / 3, |every| every.as_millis() as u64);
@@ -80,7 +80,8 @@ impl World {
                 }
                 let (connect_sent, closing) = (who.connect_sent, who.closing);
                 let timeout = Duration::from_millis(self.timeout);
-                self.feed(peer, Input::Attached { connection, session, timeout, connect_sent });
+                let taken_back = self.random.one_in(8); // as far as the peer can tell
+                self.feed(peer, Input::Attached { connection, session, timeout, connect_sent, taken_back });
                 if closing {
                     self.send_up(peer, Packet::Close);
                 }
@@ -103,13 +104,13 @@ impl World {
                     self.feed(peer, Input::Pong { connection, sent, received });
                 }
             }
-            Frame::Reply { id, zxid, outcome } => {
+            Frame::Reply { id, outcome } => {
                 let Some(sent) = who.asked.remove(&id).flatten() else { return };
                 // Only a read that found something leaves a watch behind.
                 if let Ok(Answer::Node { .. }) = outcome {
                     who.watches.insert(String::new());
                 }
-                self.feed(peer, Input::Reply { id, connection, sent, received, zxid, outcome });
+                self.feed(peer, Input::Reply { id, connection, sent, received, outcome });
             }
         }
     }
@@ -120,21 +121,21 @@ impl World {
             self.ensemble.connection(connection).open = false;
         }
         let who = &mut self.peers[peer];
-        who.detach(false);
+        who.detach();
         (who.session, who.closing) = (None, false);
         who.watches.clear();
         who.pending.push_back(Pending::Tell(Input::SessionEnded(end)));
         self.within(10, 500, Happening::Connect(peer));
     }
 
-    fn gone(&mut self, peer: usize, closed_by_server: bool) {
+    fn gone(&mut self, peer: usize) {
         for (id, sent) in std::mem::take(&mut self.peers[peer].asked) {
             self.feed(peer, Input::Unanswered { id, sent: sent.is_some() });
         }
         if !self.peers[peer].asked.is_empty() {
             self.fail(format!("{peer} asks on a connection that is ending"));
         }
-        self.feed(peer, Input::Detached { closed_by_server });
+        self.feed(peer, Input::Detached);
     }
 
     fn feed(&mut self, peer: usize, input: Input) {
@@ -169,7 +170,7 @@ impl World {
                         who.watches.extend(names.iter().cloned());
                     }
                     self.send_up(peer, Packet::Ask(id, request));
-                } else if !who.pending.iter().any(|next| matches!(next, Pending::Gone { .. })) {
+                } else if !who.pending.iter().any(|next| matches!(next, Pending::Gone)) {
                     self.fail(format!("{peer} asks though it knows of no connection"));
                 }
             }
@@ -189,7 +190,7 @@ impl World {
                 self.peers[peer].told = Told::Nothing;
                 self.within(1, 500, Happening::Withdraw(peer, Told::Nothing));
             }
-            Output::GiveUpConnection => self.lose_connection(peer, false),
+            Output::GiveUpConnection => self.lose_connection(peer),
             Output::CloseSession => {
                 self.peers[peer].closing = true;
                 if self.peers[peer].attached {

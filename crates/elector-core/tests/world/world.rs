@@ -222,8 +222,7 @@ impl World {
             Happening::Break(connection) => {
                 if let Some(open) = self.ensemble.connections.get(&connection).filter(|c| c.open) {
                     let peer = open.peer;
-                    let closed_by_server = self.random.one_in(4); // as far as the peer can tell
-                    self.lose_connection(peer, closed_by_server);
+                    self.lose_connection(peer);
                 }
             }
             Happening::Withdraw(peer, told) => {
@@ -330,7 +329,7 @@ impl World {
     }
 
     /// Some of what was sent may still arrive, even after the next connection was made.
-    pub(crate) fn lose_connection(&mut self, peer: usize, closed_by_server: bool) {
+    pub(crate) fn lose_connection(&mut self, peer: usize) {
         let Some(connection) = self.peers[peer].connection else { return };
         self.note(format!("{peer} loses connection {connection}"));
         self.ensemble.connection(connection).open = false;
@@ -352,7 +351,7 @@ impl World {
                 self.at(key.0 + late, Happening::Up(connection, packet));
             }
         }
-        self.peers[peer].detach(closed_by_server);
+        self.peers[peer].detach();
         let hurried = self.peers[peer].candidate.pace(self.peers[peer].local(self.now)).hurry_until.is_some();
         let (from, to) = if hurried { (10, 250) } else { (500, 1_000) };
         self.within(from, to, Happening::Connect(peer));

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use zk_session::{Clock, Connector, NotSent};
 
 use super::ask::Encoded;
-use super::{Driver, Reach, UnderWay};
+use super::{Driver, Reach, UnderWay, WRITE_BYTES, WRITES};
 use crate::error::{CampaignError, WriteError};
 use crate::leadership::Leadership;
 use crate::role::Role;
@@ -90,7 +90,7 @@ impl<C: Connector, K: Clock> Driver<C, K> {
         }
     }
 
-    fn fail(&mut self, error: Error) {
+    pub(super) fn fail(&mut self, error: Error) {
         let lasting = matches!(error, Error::AuthFailed | Error::Budget(_));
         let error = CampaignError::Refused(error);
         if lasting {
@@ -125,15 +125,33 @@ impl<C: Connector, K: Clock> Driver<C, K> {
             let _caller_gone = reply.send(Err(refusal));
             return;
         }
-        let own = self.settings.znode(own.unwrap_or_default());
-        match self.session.submit(write::guarded(own, operations)) {
-            Ok(submitted) => {
-                self.under_way.insert(submitted, UnderWay::Write(reply));
+        let bytes = write::weight(&operations);
+        let refusal = if self.has_room_for(bytes) {
+            let own = self.settings.znode(own.unwrap_or_default());
+            match self.session.submit(write::guarded(own, operations)) {
+                Ok(submitted) => {
+                    self.under_way.insert(submitted, UnderWay::Write { reply, bytes });
+                    return;
+                }
+                Err(error @ (NotSent::BadPath(_) | NotSent::TooLarge(_))) => {
+                    WriteError::Invalid(error.to_string())
+                }
+                Err(error) => WriteError::NotSent(error.to_string()),
             }
-            Err(error) => {
-                let _caller_gone = reply.send(Err(WriteError::NotSent(error.to_string())));
-            }
-        }
+        } else {
+            WriteError::NotSent("too many writes are under way".to_owned())
+        };
+        let _caller_gone = reply.send(Err(refusal));
+    }
+
+    /// Whether a write of so many bytes leaves room for what keeps the lease.
+    fn has_room_for(&self, bytes: usize) -> bool {
+        let writes = self.under_way.values().filter_map(|request| match request {
+            UnderWay::Write { bytes, .. } => Some(*bytes),
+            _ => None,
+        });
+        let (count, sum) = writes.fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes));
+        count == 0 || (count < WRITES && sum + bytes <= WRITE_BYTES)
     }
 
     pub(super) fn present_role(&self) -> Role {

@@ -39,8 +39,8 @@ impl Settings {
             },
             Request::List { .. } => wire::Request::GetChildren2 { path: znode(""), watch: false },
             Request::Sync => wire::Request::Sync { path: znode("") },
-            Request::Watch { names, relative_zxid } => wire::Request::SetWatches {
-                relative_zxid: *relative_zxid,
+            Request::Watch { names } => wire::Request::SetWatches {
+                relative_zxid: i64::MAX,
                 data: names.iter().map(|name| znode(name)).collect(),
                 exist: Vec::new(),
                 child: Vec::new(),

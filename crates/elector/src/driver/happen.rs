@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 use zk_session::wire::Response;
 use zk_session::{Attachment, Clock, Connector, DetachCause, Happening};
 
+use super::names::Neighbours;
 use super::{Command, Driver, Reach, UnderWay, ask};
 use crate::error::{CampaignError, WriteError};
 use crate::role::Notice;
@@ -21,17 +22,16 @@ impl<C: Connector, K: Clock> Driver<C, K> {
                     self.reach.send_replace(Reach::Attached);
                 }
             }
-            Happening::Reply { id, sent, received, zxid, connection, outcome, .. } => {
+            Happening::Reply { id, sent, received, connection, outcome, .. } => {
                 match self.under_way.remove(&id) {
                     Some(UnderWay::Core(id)) => self.step(Input::Reply {
                         id,
                         connection,
                         sent: Moment::from_origin(sent),
                         received: Moment::from_origin(received),
-                        zxid,
                         outcome: ask::decode(outcome),
                     }),
-                    Some(UnderWay::Write(reply)) => answer_write(reply, outcome),
+                    Some(UnderWay::Write { reply, .. }) => answer_write(reply, outcome),
                     Some(UnderWay::Name(name)) => self.named(name, outcome),
                     None => {}
                 }
@@ -40,12 +40,13 @@ impl<C: Connector, K: Clock> Driver<C, K> {
                 let sent = how == zk_session::Lost::OutcomeUnknown;
                 match self.under_way.remove(&id) {
                     Some(UnderWay::Core(id)) => self.step(Input::Unanswered { id, sent }),
-                    Some(UnderWay::Write(reply)) => {
+                    Some(UnderWay::Write { reply, .. }) => {
                         let not_sent = WriteError::NotSent("the connection ended".to_owned());
                         let error = if sent { WriteError::OutcomeUnknown } else { not_sent };
                         let _caller_gone = reply.send(Err(error));
                     }
-                    Some(UnderWay::Name(_)) | None => {}
+                    Some(UnderWay::Name(name)) => self.neighbours.changed(&name),
+                    None => {}
                 }
             }
             Happening::Pong { sent, received, connection } => self.step(Input::Pong {
@@ -88,6 +89,7 @@ impl<C: Connector, K: Clock> Driver<C, K> {
             session: attachment.session,
             timeout: attachment.timeout,
             connect_sent: Moment::from_origin(attachment.connect_sent),
+            taken_back: attachment.taken_back,
         });
         let timing = *self.candidate.timing();
         if self.warned != Some(timing) {
@@ -109,11 +111,12 @@ impl<C: Connector, K: Clock> Driver<C, K> {
         for id in std::mem::take(&mut self.unsent) {
             self.step(Input::Unanswered { id, sent: false });
         }
-        self.step(Input::Detached { closed_by_server: *cause == DetachCause::Closed });
+        self.step(Input::Detached);
     }
 
     fn session_ended(&mut self, end: &zk_session::SessionEnd) {
         self.attached = false;
+        self.neighbours = Neighbours::default();
         self.unsent.clear();
         let input = match end {
             zk_session::SessionEnd::AuthFailed => SessionEnd::AuthFailed,
@@ -126,7 +129,8 @@ impl<C: Connector, K: Clock> Driver<C, K> {
         }
         self.step(Input::SessionEnded(input));
         if self.closing.is_some() {
-            self.finish_when_left();
+            // Else what remains is the release of a leadership, which ends in `left`.
+            self.finished |= !self.holds_term() && !self.leaving;
         } else if input != SessionEnd::AuthFailed {
             self.session.restart();
         }
@@ -140,7 +144,7 @@ impl<C: Connector, K: Clock> Driver<C, K> {
         }
         match command {
             Command::Campaign { reply } => {
-                let leading = self.term.as_ref().is_some_and(|term| !term.is_released());
+                let leading = self.holds_term();
                 if self.closing.is_some() {
                     let _caller_gone = reply.send(Err(CampaignError::Closed));
                 } else if let Some(error) = &self.failed {
@@ -162,7 +166,14 @@ impl<C: Connector, K: Clock> Driver<C, K> {
     pub(super) fn released(&mut self) {
         if self.term.as_ref().is_some_and(|term| term.is_released()) && !self.leaving {
             self.leave();
+            if self.closing.is_some() {
+                self.close_session();
+            }
         }
+    }
+
+    fn holds_term(&self) -> bool {
+        self.term.as_ref().is_some_and(|term| !term.is_released())
     }
 
     pub(super) fn withdraw(&mut self) {
@@ -180,28 +191,22 @@ impl<C: Connector, K: Clock> Driver<C, K> {
     /// No more calls: withdraw, and close the session when a leadership is no longer held.
     pub(super) fn close(&mut self, done: Option<oneshot::Sender<()>>) {
         self.closing.get_or_insert_default().extend(done);
-        let holds_term = self.term.as_ref().is_some_and(|term| !term.is_released());
-        if holds_term {
+        if self.holds_term() {
             return; // its release comes
         }
-        if self.campaign.take().is_some() && !self.leaving {
+        if (self.campaign.take().is_some() || self.term.is_some()) && !self.leaving {
             self.leave();
-        } else if !self.leaving {
-            self.close_session();
         }
+        self.close_session();
     }
 
+    /// Behind whatever was asked before; if no server answers, the session's timeout ends it.
     pub(super) fn close_session(&mut self) {
-        if self.session.session_id().is_none() || self.failed.is_some() {
+        if self.session.session_id().is_none() || self.session.is_ended() {
             self.finished = true;
         } else {
             self.session.close();
         }
-    }
-
-    pub(super) fn finish_when_left(&mut self) {
-        let holds_term = self.term.as_ref().is_some_and(|term| !term.is_released());
-        self.finished = !holds_term && !self.leaving;
     }
 }
 

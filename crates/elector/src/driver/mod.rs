@@ -23,12 +23,16 @@ use crate::elector::{Elector, Handles};
 use crate::error::{CampaignError, StartError, WriteError};
 use crate::leadership::Leadership;
 use crate::role::{Notice, Role};
-use crate::term::{Now, Term};
+use crate::term::{LOOK_EVERY, Now, Term};
 use crate::write::Write;
 use names::Neighbours;
 
 /// Calls that may wait for the driver; a caller beyond that waits, or is told that it is busy.
 const MAILBOX: usize = 64;
+/// Guarded writes that may be under way: the probes that keep the lease need room beside them.
+const WRITES: usize = 256;
+/// The bytes of guarded writes that may be under way, unless it is a single one.
+const WRITE_BYTES: usize = 1 << 20;
 /// Notices that a slow reader may lag behind before it misses the oldest.
 const NOTICES: usize = 256;
 
@@ -108,7 +112,7 @@ pub(crate) fn start<C: Connector, K: Clock>(
 /// What an outstanding request of the session is for.
 enum UnderWay {
     Core(RequestId),
-    Write(oneshot::Sender<Result<(), WriteError>>),
+    Write { reply: oneshot::Sender<Result<(), WriteError>>, bytes: usize },
     Name(String),
 }
 
@@ -193,6 +197,8 @@ impl<C: Connector, K: Clock> Driver<C, K> {
             self.publish();
             let wake = self.candidate.next_wake(self.moment());
             let sleep = wake.map(|at| at.since(self.moment()));
+            // The timer stands still while the machine is suspended; a term must not.
+            let sleep = sleep.map(|time| if self.term.is_some() { time.min(LOOK_EVERY) } else { time });
             let open = self.mailbox_open;
             let Driver { session, commands, released, campaign, .. } = &mut self;
             tokio::select! {
@@ -260,7 +266,7 @@ impl<C: Connector, K: Clock> Driver<C, K> {
 impl<C: Connector, K: Clock> Drop for Driver<C, K> {
     fn drop(&mut self) {
         if let Some(term) = &self.term {
-            term.lost(elector_core::Lost::Abandoned);
+            term.abandon();
         }
         self.role.send_replace(Role::Closed);
     }

@@ -1,6 +1,6 @@
 //! Who is right ahead of us, by name: for people, never for deciding.
 
-use elector_core::Token;
+use elector_core::{Error, Input, Token};
 use zk_session::wire::{ErrorCode, Request, Response};
 use zk_session::{Clock, Connector};
 
@@ -48,7 +48,11 @@ impl<C: Connector, K: Clock> Driver<C, K> {
         if self.neighbours.asked.as_ref() != Some(&name) {
             return;
         }
-        if let Ok(Response::Data { data, stat }) = outcome {
+        if outcome == Err(ErrorCode::NoAuth) {
+            // Servers tell nobody of a znode's end who may not read it: we would wait for ever.
+            self.fail(Error::NoPermission { action: "read the contender ahead" });
+            self.step(Input::Withdraw);
+        } else if let Ok(Response::Data { data, stat }) = outcome {
             let id = String::from_utf8_lossy(&data.unwrap_or_default()).into_owned();
             self.neighbours.answer = Token::from_czxid(stat.czxid).map(|token| Neighbour { id, token });
         }

@@ -73,3 +73,101 @@ async fn guarded_writes_end_with_the_term() {
     drop(leader);
     assert!(soon(elector.campaign()).await.unwrap().token() > old);
 }
+
+#[tokio::test]
+async fn closing_ends_also_when_the_session_ended_before_the_leadership_was_dropped() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let ensemble = Ensemble::start(1);
+    let address = ensemble.servers()[0].address();
+    let elector = candidate(&address.to_string(), "/closing", "one").await;
+    let role = elector.role();
+    let leadership = soon(elector.campaign()).await.unwrap();
+    let closed = tokio::spawn(elector.close());
+    let mut operator = Onlooker::connect(address).unwrap();
+    let own = operator.children("/closing").unwrap().remove(0);
+    let owner = operator.exists(&format!("/closing/{own}")).unwrap().unwrap().owner;
+    Onlooker::close_session_of_another(address, owner).unwrap();
+    soon(leadership.lost()).await;
+    drop(leadership);
+    soon(closed).await.unwrap();
+    assert_eq!(*role.borrow(), elector::Role::Closed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_does_not_wait_for_servers_that_are_gone() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let mut ensemble = Ensemble::start(1);
+    let servers = ensemble.connect_string();
+    let first = candidate(&servers, "/gone", "first").await;
+    let _leadership = soon(first.campaign()).await.unwrap();
+    let second = candidate(&servers, "/gone", "second").await;
+    let campaign = second.campaign();
+    until_waiting(&second, 1).await;
+    ensemble.server(0).kill();
+    let limit = crate::support::TIMEOUT + Duration::from_secs(2);
+    crate::support::within(limit, second.close()).await;
+    assert!(soon(campaign).await.is_err());
+}
+
+/// A foreign program writes into a contender's znode: nobody must be kept from leading by it.
+#[tokio::test]
+async fn writes_into_contenders_znodes_change_nothing() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let ensemble = Ensemble::start(1);
+    let (servers, address) = (ensemble.connect_string(), ensemble.servers()[0].address());
+    let first = candidate(&servers, "/written", "first").await;
+    let leadership = soon(first.campaign()).await.unwrap();
+    let second = candidate(&servers, "/written", "second").await;
+    let next = second.campaign();
+    until_waiting(&second, 1).await;
+    let mut stranger = Onlooker::connect(address).unwrap();
+    for name in stranger.children("/written").unwrap() {
+        stranger.set_data(&format!("/written/{name}"), b"scribble").unwrap();
+    }
+    let received = || ensemble.servers()[0].report().expect("it serves").received;
+    let before = received();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    // Two that probe and ping at their usual pace, and this test's own look.
+    let requests = received() - before;
+    assert!(requests < 100, "{requests} requests in 2 s");
+    soon(leadership.resign()).await.unwrap();
+    assert!(soon(next).await.unwrap().check());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_guarded_writes_does_not_cost_the_leadership() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let mut ensemble = Ensemble::start(1);
+    let builder = crate::support::builder(&ensemble.connect_string(), "/flood", "one");
+    let elector = builder.session_timeout(Duration::from_secs(10)).connect().await.unwrap();
+    let leadership = std::sync::Arc::new(soon(elector.campaign()).await.unwrap());
+    ensemble.server(0).stop();
+    let writers: Vec<_> = (0..1_500)
+        .map(|i| {
+            let leadership = std::sync::Arc::clone(&leadership);
+            let write = Write::Create { path: format!("/flood-{i}"), data: vec![b'x'; 1_000] };
+            tokio::spawn(async move { leadership.write(vec![write]).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    ensemble.server(0).cont();
+    let mut written = 0;
+    for writer in writers {
+        match soon(writer).await.unwrap() {
+            Ok(()) => written += 1,
+            Err(error) => assert!(matches!(error, WriteError::NotSent(_)), "{error}"),
+        }
+    }
+    assert!(written > 0);
+    assert!(leadership.check());
+    let malformed = Write::Delete { path: "no/slash".to_owned(), version: None };
+    assert!(matches!(soon(leadership.write(vec![malformed])).await, Err(WriteError::Invalid(_))));
+}

@@ -29,6 +29,7 @@ async fn another_server_takes_the_same_session() {
     world.during(first.reply(xid, 77, data(1))).await;
     world.find(|h| matches!(h, Happening::Reply { .. }).then_some(())).await;
     let address = first.address.clone();
+    world.net.set(&address, Manner::Refuse);
     drop(first);
     assert_eq!(world.find(cause).await, DetachCause::Closed);
     let mut second = world.peer().await;
@@ -201,4 +202,37 @@ async fn a_server_that_drops_every_connection_is_not_hammered() {
         drop(world.attach().await);
     }
     assert!(world.clock.now() - begun >= Duration::from_millis(500) * 19);
+}
+
+/// Two users of one session take it from each other while the servers are well: that is told apart from
+/// servers that end by asking the one that hung up once more.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_closes_a_young_connection_is_asked_once_more() {
+    let (mut world, first) = World::attached("a,b,c").await;
+    let address = first.address.clone();
+    drop(first);
+    world.find(cause).await;
+    let mut again = world.peer().await;
+    assert_eq!(again.address, address);
+    world.during(again.welcome()).await;
+    assert!(world.find(attachment).await.taken_back);
+    drop(again);
+    let mut elsewhere = world.peer().await;
+    assert_ne!(elsewhere.address, address, "it would never get away from a server that only hangs up");
+    world.during(elsewhere.welcome()).await;
+    assert!(!world.find(attachment).await.taken_back);
+    drop(elsewhere);
+    let mut third = world.peer().await;
+    world.during(third.welcome()).await;
+    assert!(world.find(attachment).await.taken_back);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_has_ended_takes_nothing_back() {
+    let (mut world, first) = World::attached("a,b,c").await;
+    world.net.set(&first.address, Manner::Refuse);
+    drop(first);
+    let mut next = world.peer().await;
+    world.during(next.welcome()).await;
+    assert!(!world.find(attachment).await.taken_back);
 }

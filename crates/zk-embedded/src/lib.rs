@@ -31,6 +31,22 @@
 //! What does not hold: it is one machine. If its disk is lost, so is everything; who needs more runs an
 //! ensemble of Apache's, and changes nothing but the connect string.
 //!
+//! Known differences from ZooKeeper 3.9, beside what is not there:
+//!
+//! - A session's password is random and is looked at before the session's old connection is closed, so a
+//!   stranger can neither guess it nor cut anybody off. Sessions end by their own timeout, without rounding
+//!   up to a tick. A resumption with a longer timeout than the one on record takes a zxid.
+//! - A fresh directory begins its zxids at the Unix time in seconds, so that clients of an earlier one are
+//!   told that their session is gone, and come back.
+//! - Types -10 (createSession) and 20 (deleteContainer) are refused when they come from clients.
+//! - Bounds that Apache's server lacks: nodes, bytes of the tree and of a transaction (-125), 1024 entries in
+//!   an access control list (-114), 32 credentials of at most 4 KiB (-115), sessions, connections, watches,
+//!   and 16 MiB that a client has not read, a single answer included (the connection is closed).
+//! - Characters above U+FFFF, which no node's name has, come back as UTF-8 where Java writes two surrogates.
+//!   `checkWatches` for a path without a slash finds none (-121), where Java fails (-5).
+//! - A client that has closed its sending side still gets the answers to what it asked before.
+//! - Of the four-letter words `ruok`, `isro`, `srvr`, `stat`, `mntr`, and `envi` with the version alone.
+//!
 //! | module | what |
 //! |---|---|
 //! | [`state`] | tree, sessions, watches, access control: pure, without I/O or clock |

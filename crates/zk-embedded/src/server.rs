@@ -65,18 +65,26 @@ impl Server {
     /// The journal cannot be opened, is damaged, or is in use by another process; or the system has no
     /// threads or descriptors left.
     pub fn start(config: Config, listeners: Vec<Listener>) -> Result<Self, StartError> {
-        let mut acceptors: Vec<Acceptor> = Vec::new();
-        for listener in listeners {
-            acceptors.push(acceptor(listener)?);
-        }
-        Self::start_from(config, None, acceptors)
+        Self::start_then_bind(config, || Ok(listeners))
+    }
+
+    /// Starts a server whose sockets are bound only when the journal's directory is locked and replayed: for
+    /// a socket that belongs to whoever has the directory.
+    ///
+    /// # Errors
+    /// As [`Server::start`]; also what `bind` returns. The directory is free again then.
+    pub fn start_then_bind(
+        config: Config,
+        bind: impl FnOnce() -> io::Result<Vec<Listener>>,
+    ) -> Result<Self, StartError> {
+        Self::start_from(config, None, || bind()?.into_iter().map(acceptor).collect())
     }
 
     /// The same with a state to begin with if there is no journal.
     pub(crate) fn start_from(
         config: Config,
         state: Option<State>,
-        acceptors: Vec<Acceptor>,
+        bind: impl FnOnce() -> io::Result<Vec<Acceptor>>,
     ) -> Result<Self, StartError> {
         let origin = Instant::now();
         let (mut state, mut journal) = match &config.storage {
@@ -84,6 +92,7 @@ impl Server {
             None => (state.unwrap_or_else(|| fresh(&config)), None),
         };
         begin(&config, &mut state, journal.as_mut(), origin)?;
+        let acceptors = bind()?;
 
         let (queue, messages) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared::new(config, queue, state.last_zxid(), origin));

@@ -40,6 +40,28 @@ fn a_second_server_is_told_who_has_the_directory() {
     Server::start(config(&path), Vec::new()).expect("it is free again").stop();
 }
 
+#[test]
+fn sockets_are_bound_by_the_holder_of_the_directory_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data");
+    let (_first, _) = start(config(&path));
+    let mut asked = false;
+    let second = Server::start_then_bind(config(&path), || {
+        asked = true;
+        Ok(Vec::new())
+    });
+    assert!(second.is_err() && !asked);
+}
+
+#[test]
+fn a_server_that_cannot_bind_frees_the_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data");
+    let refused = Server::start_then_bind(config(&path), || Err(std::io::ErrorKind::AddrInUse.into()));
+    assert!(refused.is_err());
+    start(config(&path)).0.stop();
+}
+
 #[tokio::test]
 async fn without_its_directory_the_server_ends_and_acknowledges_nothing() {
     let directory = tempfile::tempdir().unwrap();

@@ -241,7 +241,7 @@ impl TestServer {
             State::from_snapshot(&state.snapshot(), self.builder.config.limits.clone())
         });
         let state = state.transpose().map_err(|source| StartError::Replay { zxid: 0, source })?;
-        self.server = Some(Server::start_from(self.builder.config.clone(), state, vec![acceptor])?);
+        self.server = Some(Server::start_from(self.builder.config.clone(), state, || Ok(vec![acceptor]))?);
         Ok(())
     }
 }

@@ -114,7 +114,8 @@ fn nothing_acknowledged_is_lost_and_no_number_is_given_twice() {
             all.highest_zxid = all.highest_zxid.max(told.highest_zxid);
         }
     }
-    assert!(!all.names.is_empty());
+    println!("{} acknowledged writes", all.names.len());
+    assert!(all.names.len() > rounds(100, 1000), "the kills did not come under load");
 }
 
 /// Creates nodes until the server is gone; what was acknowledged.

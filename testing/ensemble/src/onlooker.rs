@@ -136,7 +136,15 @@ impl Onlooker {
     /// # Errors
     /// As [`Onlooker::attach`].
     pub fn close_session_of_another(server: SocketAddr, id: i64) -> Result<(), Trouble> {
-        Self::attach(server, id, &apache_password(id), SESSION)?.close()
+        Self::take_session_of_another(server, id)?.close()
+    }
+
+    /// Takes somebody else's session over to this server, as a copy of a running machine would.
+    ///
+    /// # Errors
+    /// As [`Onlooker::attach`].
+    pub fn take_session_of_another(server: SocketAddr, id: i64) -> Result<Self, Trouble> {
+        Self::attach(server, id, &apache_password(id), SESSION)
     }
 
     /// The session's id.

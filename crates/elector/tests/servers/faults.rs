@@ -247,3 +247,44 @@ async fn without_a_quorum_nobody_leads_and_afterwards_one_does() {
     });
     assert!(first.await.check());
 }
+
+/// A copy of a running machine uses our session too, and takes it from us again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_somebody_else_uses_is_given_up_with_a_warning() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let ensemble = Ensemble::start(1);
+    let address = ensemble.servers()[0].address();
+    let builder = builder(&address.to_string(), "/shared", "one").session_timeout(Duration::from_secs(10));
+    let elector = builder.connect().await.unwrap();
+    let mut notices = elector.notices();
+    let leadership = soon(elector.campaign()).await.unwrap();
+    let mut operator = Onlooker::connect(address).unwrap();
+    let own = operator.children("/shared").unwrap().remove(0);
+    let owner = operator.exists(&format!("/shared/{own}")).unwrap().unwrap().owner;
+    let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let thief = std::thread::spawn({
+        let over = over.clone();
+        move || {
+            while !over.load(std::sync::atomic::Ordering::SeqCst) {
+                let taken = Onlooker::take_session_of_another(address, owner);
+                std::thread::sleep(Duration::from_millis(400));
+                drop(taken);
+            }
+        }
+    });
+    let why = within(Duration::from_secs(10), leadership.lost()).await;
+    over.store(true, std::sync::atomic::Ordering::SeqCst);
+    thief.join().unwrap();
+    assert_eq!(why, Lost::SessionShared);
+    drop(leadership);
+    let warned = async {
+        while !matches!(notices.recv().await, Ok(Notice::Warning(text)) if text.contains("somebody else uses"))
+        {
+        }
+    };
+    soon(warned).await;
+    // It goes on with a session of its own.
+    assert!(within(Duration::from_secs(20), elector.campaign()).await.unwrap().check());
+}

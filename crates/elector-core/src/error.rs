@@ -60,13 +60,11 @@ pub enum Error {
     #[error(transparent)]
     Budget(#[from] BudgetError),
     /// The path is an ephemeral znode, as one-znode elections make it.
-    #[error(
-        "the election path is itself an ephemeral znode: a one-znode election, which only layout single excludes"
-    )]
+    #[error("the election path is itself an ephemeral znode, a one-znode election: use --layout single")]
     PathIsEphemeral,
     /// Layout `single` found a znode that no session owns.
     #[error(
-        "the election path is a persistent znode, which layout single cannot use; name a path below it, or another layout"
+        "the election path is a persistent znode, which layout single cannot use: name a path below it; for the contenders under it use --layout latch"
     )]
     PathIsPersistent,
     /// The server refused with a code that the election has no answer to.
@@ -115,7 +113,8 @@ impl fmt::Display for BudgetError {
         write!(
             f,
             "a session timeout of {} is too short: less 1 % and 100 ms, less {} to stop the program, {} remain; \
-             needed are {} x {} between probes + 500 ms = {}",
+             needed are {} x {} between probes + 500 ms = {}; \
+             lengthen the session timeout or shorten the loss grace",
             Seconds(t.timeout),
             Seconds(t.early),
             Seconds(t.usable()),

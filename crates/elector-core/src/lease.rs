@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(
             message,
             "a session timeout of 3s is too short: less 1 % and 100 ms, less 1.1s to stop the program, 1.77s remain; \
-             needed are 4 x 0.35s between probes + 500 ms = 1.9s"
+             needed are 4 x 0.35s between probes + 500 ms = 1.9s; lengthen the session timeout or shorten the loss grace"
         );
     }
 

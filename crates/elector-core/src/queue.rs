@@ -32,8 +32,14 @@ use crate::error::{Error, Lost, Warning};
 use crate::layout::{Family, Layout};
 use crate::message::{Answer, Change, Output, Refusal, Request, RequestId};
 use crate::moment::Moment;
+use crate::pulse::jittered;
 use crate::tenure::{Goal, Tenure, Term, is_of_the_server, refused};
 use own::{Own, WATCHED, Watch};
+
+/// After a znode of ours was gone before any list showed it, twice or more in a row, the next one is
+/// made after so many times this.
+const VANISHED_PAUSE: Duration = Duration::from_millis(100);
+const VANISHED_MOST: u32 = 50;
 
 /// One candidate's place in the queue, or its way there.
 #[derive(Debug)]
@@ -49,6 +55,9 @@ pub(crate) struct Queue {
     disowned: BTreeSet<String>,
     warned: Vec<Family>,
     was_near: bool,
+    /// How often in a row our znode was gone before a list showed it; then it is made anew more slowly.
+    vanished: u32,
+    enrol_at: Option<Moment>,
     /// Whether this session may read those ahead is known.
     reads_others: bool,
 }
@@ -90,6 +99,8 @@ impl Queue {
             disowned: BTreeSet::new(),
             warned: Vec::new(),
             was_near: false,
+            vanished: 0,
+            enrol_at: None,
             reads_others: false,
         }
     }
@@ -301,6 +312,7 @@ impl Queue {
             self.place = Place::Enrolling(Step::Claim(lower.name.clone()));
             return;
         }
+        self.vanished = 0;
         own.extras = ours.into_iter().filter(|name| *name != own.name).collect();
         own.see(contenders);
         own.plan_audit(tenure, now, self.ambiguous);
@@ -390,6 +402,7 @@ impl Queue {
 
     /// Step 6: out. The next znode is a new one, with a new term.
     fn gone(&mut self, tenure: &mut Tenure) {
+        self.vanished = self.vanished.saturating_add(1);
         self.place = Place::Out;
         if !self.ambiguous {
             self.stems.clear(); // every create was answered: nothing of ours can come any more
@@ -483,6 +496,14 @@ impl Queue {
         }
         let Some(connection) = tenure.connection() else { return };
         if matches!(self.place, Place::Out) && tenure.goal == Goal::Contend {
+            if self.vanished > 1 {
+                let random = tenure.entropy.draw();
+                let pause = jittered(VANISHED_PAUSE * self.vanished.min(VANISHED_MOST), random);
+                if *self.enrol_at.get_or_insert(now + pause) > now {
+                    return;
+                }
+            }
+            self.enrol_at = None;
             self.place = Place::Enrolling(if self.ambiguous { Step::Sync } else { Step::Survey });
         }
         match &mut self.place {
@@ -551,8 +572,10 @@ impl Queue {
 
     /// When `pursue` has something to do by time alone.
     pub(crate) fn next_wake(&self, tenure: &Tenure, now: Moment) -> Option<Moment> {
-        let Place::Enrolled(own) = &self.place else { return None };
         tenure.connection()?;
+        let Place::Enrolled(own) = &self.place else {
+            return self.enrol_at.filter(|_| tenure.goal == Goal::Contend);
+        };
         if !own.may_act(tenure) {
             return None;
         }

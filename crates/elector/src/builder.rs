@@ -92,8 +92,10 @@ impl Builder {
         self
     }
 
-    /// Who may do what with our znodes. Default: anybody may do anything; with a credential, its
-    /// owner may do anything and anybody may read.
+    /// Who may do what with our znodes, and with the election path should it be missing. Default:
+    /// anybody may do anything; with a credential, its owner may do anything and anybody may read. The
+    /// servers check the *path's* list when a contender's znode is made or deleted, so a path that
+    /// exists already must be closed to strangers by whoever made it.
     pub fn acl(mut self, entries: Vec<AclEntry>) -> Builder {
         self.acl = Some(entries);
         self
@@ -193,6 +195,7 @@ impl Builder {
             return Err(StartError::SessionTimeout(self.session_timeout));
         }
         self.timing().check()?;
+        let acl = self.wire_acl()?;
         Ok(Settings {
             path: Arc::from(self.path.as_str()),
             id: Arc::from(id.as_str()),
@@ -200,9 +203,22 @@ impl Builder {
             timeout: self.session_timeout,
             margins: self.margins,
             on_disconnect: self.on_disconnect,
-            acl: self.wire_acl()?,
+            path_acl: self.path_acl(&acl),
+            acl,
             name_neighbours: self.name_neighbours,
         })
+    }
+
+    /// Whoever may create and delete under the path can contend and depose: if the list says who may, it
+    /// holds for the path too. In layout `single` what is made is only the path above.
+    fn path_acl(&self, acl: &[wire::Acl]) -> Vec<wire::Acl> {
+        let contend = perms::CREATE | perms::DELETE;
+        let says_who = acl.iter().any(|entry| entry.perms & contend == contend);
+        if says_who && self.layout != Layout::Single {
+            acl.to_vec()
+        } else {
+            vec![wire::Acl::anyone(perms::ALL)]
+        }
     }
 
     fn wire_acl(&self) -> Result<Vec<wire::Acl>, StartError> {

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use zk_wire::{Request, Response};
+use zk_wire::{Acl, Request, Response, perms};
 
 use crate::client::{Answer, CallError, ClientEvent, Status};
 use crate::clock::Clock;
@@ -84,7 +84,7 @@ impl<C: Connector, K: Clock> Task<C, K> {
         }
         let submitted = match call.what {
             What::Request(request) => self.session.submit(request),
-            What::Ensure(path) => self.session.submit_ensure(&path),
+            What::Ensure(path) => self.session.submit_ensure(&path, &[Acl::anyone(perms::ALL)]),
         };
         match submitted {
             Ok(id) => {

@@ -132,8 +132,10 @@ fn server(entry: &str) -> Result<HostPort, ConnectStringError> {
     if host.is_empty() {
         return Err(bad("no host before the port"));
     }
-    if host.chars().any(|c| c.is_whitespace() || c.is_control() || "[]@?#\\\"'".contains(c)) {
-        return Err(bad("a host name has no such characters"));
+    if !host.chars().all(|c| c.is_alphanumeric() || "-_.%:".contains(c)) {
+        return Err(bad(
+            "a host name has letters, digits, dots and hyphens; servers are separated by commas",
+        ));
     }
     let port = match port {
         None => DEFAULT_PORT,
@@ -150,6 +152,11 @@ fn server(entry: &str) -> Result<HostPort, ConnectStringError> {
 fn parse_chroot(chroot: &str) -> Result<Option<String>, ConnectStringError> {
     if chroot == "/" {
         return Ok(None);
+    }
+    if chroot.contains(',') {
+        // Each server with a chroot of its own would mean another election on each machine.
+        let why = "it stands once, behind the last server: zk1:2181,zk2:2181/chroot".to_owned();
+        return Err(ConnectStringError::BadChroot { chroot: chroot.to_owned(), why });
     }
     match path::validate(chroot) {
         Ok(()) => Ok(Some(chroot.to_owned())),

@@ -221,14 +221,15 @@ impl<C: Connector, K: Clock> Session<C, K> {
         Ok(id)
     }
 
-    /// Makes `path`, all its parents and the chroot, where they do not exist, as plain open nodes.
+    /// Makes `path`, all its parents and the chroot, where they do not exist, as plain nodes: `path` with the
+    /// access control list `acl`, the others open to anybody.
     ///
     /// Many requests, one answer: `Ok(Response::Empty)` if the node is there in the end, whoever made it;
     /// else the code that stood in the way. `sent` is the time of the first request.
     ///
     /// # Errors
     /// As [`submit`](Self::submit).
-    pub fn submit_ensure(&mut self, path: &str) -> Result<RequestId, NotSent> {
+    pub fn submit_ensure(&mut self, path: &str, acl: &[Acl]) -> Result<RequestId, NotSent> {
         self.check_open()?;
         let path = self.chroot.outward(path)?;
         // The root is always there.
@@ -251,7 +252,7 @@ impl<C: Connector, K: Clock> Session<C, K> {
             let create = Request::Create {
                 path: prefix.to_owned(),
                 data: Some(Vec::new()),
-                acl: vec![Acl::anyone(perms::ALL)],
+                acl: if prefix == path { acl.to_vec() } else { vec![Acl::anyone(perms::ALL)] },
                 mode: CreateMode::Persistent,
             };
             live.send(now, &create, Purpose::Ensure { id, step: Step::Create { first } })?;

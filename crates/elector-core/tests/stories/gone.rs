@@ -115,3 +115,27 @@ fn an_answer_to_a_probe_of_the_former_znode_verifies_nothing() {
     c.refuse("probe B4", Refusal::NoNode);
     c.says(&["sync"]); // out again; what we sent may still come
 }
+
+/// A server that acknowledges creates and never lists them, or an operator's script, must not be answered
+/// by a storm of creates.
+#[test]
+fn a_znode_that_vanishes_again_and_again_is_made_anew_more_slowly() {
+    let mut c = Story::creating();
+    for number in 1..4 {
+        let own = format!("{}{number}", ["A", "B", "C"][number - 1]);
+        c.created(&own, 100 + number as i64);
+        c.skip();
+        c.listed("");
+        if number == 1 {
+            c.says(&["list"]);
+        } else {
+            c.says(&[]);
+            let pause = 100 * number as u64;
+            assert_eq!(c.wakes_at(), Some(c.now + pause));
+            c.at(c.now + pause).wake();
+            c.says(&["list"]);
+        }
+        c.listed("");
+        c.skip();
+    }
+}

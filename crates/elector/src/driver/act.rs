@@ -48,7 +48,7 @@ impl<C: Connector, K: Clock> Driver<C, K> {
     fn send(&mut self, id: RequestId, request: &Request) {
         let submitted = match self.settings.encode(request) {
             Encoded::Plain(request) => self.session.submit(request),
-            Encoded::Ensure(path) => self.session.submit_ensure(&path),
+            Encoded::Ensure(path) => self.session.submit_ensure(&path, &self.settings.path_acl),
         };
         match submitted {
             Ok(submitted) => {

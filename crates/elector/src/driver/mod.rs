@@ -71,6 +71,8 @@ pub(crate) struct Settings {
     pub(crate) margins: Margins,
     pub(crate) on_disconnect: OnDisconnect,
     pub(crate) acl: Vec<Acl>,
+    /// For the path under which znodes are made, should it be missing.
+    pub(crate) path_acl: Vec<Acl>,
     pub(crate) name_neighbours: bool,
 }
 

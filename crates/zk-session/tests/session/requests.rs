@@ -17,6 +17,10 @@ fn check(path: &str) -> Request {
     Request::Multi(vec![MultiOp::Check { path: path.into(), version: -1 }])
 }
 
+fn open() -> Vec<zk_session::wire::Acl> {
+    vec![zk_session::wire::Acl::anyone(zk_session::wire::perms::ALL)]
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_answer_carries_its_times_and_its_zxid() {
     let (mut world, mut peer) = World::attached("a").await;
@@ -77,7 +81,7 @@ async fn all_that_came_is_returned_at_once_and_in_order() {
 async fn without_a_connection_nothing_is_queued() {
     let mut world = World::new("a");
     assert_eq!(world.session.submit(get_data("/x", false)), Err(NotSent::Detached));
-    assert_eq!(world.session.submit_ensure("/x"), Err(NotSent::Detached));
+    assert_eq!(world.session.submit_ensure("/x", &open()), Err(NotSent::Detached));
     let mut peer = world.attach().await;
     drop(std::mem::replace(&mut peer, world_end(&mut world).await));
     let (xid, request) = {
@@ -130,7 +134,7 @@ async fn outstanding_requests_and_unwritten_bytes_are_bounded() {
         world.session.submit(get_data("/x", false)).expect("room");
     }
     assert_eq!(world.session.submit(get_data("/x", false)), Err(NotSent::Full));
-    assert_eq!(world.session.submit_ensure("/x"), Err(NotSent::Full));
+    assert_eq!(world.session.submit_ensure("/x", &open()), Err(NotSent::Full));
     world.session.give_up_connection("test");
     drop(peer);
 
@@ -147,7 +151,7 @@ async fn what_no_server_could_carry_out_is_refused_at_once() {
     let session = &mut world.session;
     assert!(matches!(session.submit(get_data("x", false)), Err(NotSent::BadPath(_))));
     assert!(matches!(session.submit(check("/x/../y")), Err(NotSent::BadPath(_))));
-    assert!(matches!(session.submit_ensure("/x//y"), Err(NotSent::BadPath(_))));
+    assert!(matches!(session.submit_ensure("/x//y", &open()), Err(NotSent::BadPath(_))));
     for request in [Request::Ping, Request::Close] {
         assert_eq!(session.submit(request), Err(NotSent::Unsupported));
     }
@@ -159,7 +163,7 @@ async fn what_no_server_could_carry_out_is_refused_at_once() {
 async fn ensure_makes_the_chroot_and_all_parents() {
     let mut world = World::with("a/chroot/deep", |_: &mut Config| {});
     let mut peer = world.attach().await;
-    let id = world.session.submit_ensure("/x/y").expect("attached");
+    let id = world.session.submit_ensure("/x/y", &open()).expect("attached");
     let mut made = Vec::new();
     for n in 0..5 {
         let (xid, request) = world.during(peer.request()).await;
@@ -189,9 +193,9 @@ async fn ensure_makes_the_chroot_and_all_parents() {
 async fn an_ensure_too_large_is_refused_as_a_whole() {
     let (mut world, mut peer) = World::attached("a").await;
     let long = format!("/parent/{}", "x".repeat(1 << 20));
-    assert!(matches!(world.session.submit_ensure(&long), Err(NotSent::TooLarge(_))));
+    assert!(matches!(world.session.submit_ensure(&long, &open()), Err(NotSent::TooLarge(_))));
     let many = format!("/{}", "x".repeat(100_000)).repeat(10);
-    assert_eq!(world.session.submit_ensure(&many), Err(NotSent::Full));
+    assert_eq!(world.session.submit_ensure(&many, &open()), Err(NotSent::Full));
     world.session.submit(get_data("/x", false)).expect("attached");
     assert_eq!(world.during(peer.request()).await.1, get_data("/x", false));
 }
@@ -200,7 +204,7 @@ async fn an_ensure_too_large_is_refused_as_a_whole() {
 async fn ensure_tells_what_stood_in_its_way() {
     let (mut world, mut peer) = World::attached("a").await;
     for _ in 0..2 {
-        world.session.submit_ensure("/x/y").expect("attached");
+        world.session.submit_ensure("/x/y", &open()).expect("attached");
         for code in [ErrorCode::NoAuth, ErrorCode::NoNode, ErrorCode::NoNode] {
             let (xid, _) = world.during(peer.request()).await;
             peer.refuse(xid, 5, code).await;
@@ -213,11 +217,11 @@ async fn ensure_tells_what_stood_in_its_way() {
 #[tokio::test(start_paused = true)]
 async fn a_lost_ensure_is_told_once() {
     let (mut world, mut peer) = World::attached("a").await;
-    let first = world.session.submit_ensure("/x/y").expect("attached");
+    let first = world.session.submit_ensure("/x/y", &open()).expect("attached");
     let (xid, _) = world.during(peer.request()).await;
     world.during(peer.reply(xid, 5, Response::Created { path: "/x".into() })).await;
     world.during(tokio::time::sleep(std::time::Duration::from_millis(1))).await;
-    let second = world.session.submit_ensure("/x/y").expect("attached");
+    let second = world.session.submit_ensure("/x/y", &open()).expect("attached");
     world.session.give_up_connection("test");
     assert_eq!(world.find(lost).await, (first, Lost::OutcomeUnknown));
     assert_eq!(world.find(lost).await, (second, Lost::NotSent));

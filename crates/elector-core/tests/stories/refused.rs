@@ -140,8 +140,7 @@ fn a_path_that_is_itself_ephemeral() {
     let mut c = Story::creating();
     c.refuse("create", Refusal::NoChildrenForEphemerals);
     c.says(&[
-        "FAIL: the election path is itself an ephemeral znode: a one-znode election, \
-         which only layout single excludes",
+        "FAIL: the election path is itself an ephemeral znode, a one-znode election: use --layout single",
         "left",
     ]);
 }

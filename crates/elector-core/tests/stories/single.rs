@@ -259,8 +259,8 @@ fn a_persistent_path_is_refused() {
     let mut c = looking();
     c.node("read", 3, 0);
     c.says(&[
-        "FAIL: the election path is a persistent znode, which layout single cannot use; \
-         name a path below it, or another layout",
+        "FAIL: the election path is a persistent znode, which layout single cannot use: \
+         name a path below it; for the contenders under it use --layout latch",
         "left",
     ]);
 }

@@ -77,7 +77,8 @@ fn too_short_for_its_probes_and_graces_is_final() {
     c.attach();
     c.says(&[
         "FAIL: a session timeout of 3s is too short: less 1 % and 100 ms, less 1.1s to stop the program, \
-         1.77s remain; needed are 4 x 0.35s between probes + 500 ms = 1.9s",
+         1.77s remain; needed are 4 x 0.35s between probes + 500 ms = 1.9s; \
+         lengthen the session timeout or shorten the loss grace",
         "left",
     ]);
     c.restored();
@@ -105,7 +106,8 @@ fn too_short_after_a_reconnect_ends_the_term() {
          which the guarantee excludes; make them equal",
         "LOST 103: the server refused",
         "FAIL: a session timeout of 4s is too short: less 1 % and 100 ms, less 2.5s to stop the program, \
-         1.36s remain; needed are 4 x 0.433s between probes + 500 ms = 2.233s",
+         1.36s remain; needed are 4 x 0.433s between probes + 500 ms = 2.233s; \
+         lengthen the session timeout or shorten the loss grace",
     ]);
     c.restored();
     c.withdraw();

@@ -15,7 +15,7 @@ pub(crate) const UNKNOWN: u8 = 4;
 pub(crate) const LOST: u8 = 75;
 /// `run --wait` or `-n`: not leading by then; `-E` puts another number in its place.
 pub(crate) const GAVE_UP: u8 = 124;
-/// A failure of elector itself, or `--connect-timeout` passed.
+/// A failure of elector itself (also when `serve` cannot keep its data any more), or `--connect-timeout` passed.
 pub(crate) const FAILURE: u8 = 125;
 /// The program is there but cannot be executed.
 pub(crate) const NOT_EXECUTABLE: u8 = 126;

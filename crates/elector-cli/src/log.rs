@@ -7,9 +7,9 @@
 use crate::json::Object;
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Lines that wait for a slow reader.
@@ -67,6 +67,8 @@ pub(crate) enum About {
     Lost,
     Resigned,
     Exited,
+    /// `serve`: clients can come, and where.
+    Serving,
     Error,
 }
 
@@ -94,13 +96,16 @@ impl About {
             About::Lost => "lost",
             About::Resigned => "resigned",
             About::Exited => "exited",
+            About::Serving => "serving",
             About::Error => "error",
         }
     }
 
     /// Whether a line of text names the election in front: what is about the connection or this process does not.
     fn names_election(self) -> bool {
-        !matches!(self, About::Connecting | About::Connected | About::Asked | About::Error)
+        let of_the_process =
+            [About::Connecting, About::Connected, About::Asked, About::Serving, About::Error];
+        !of_the_process.contains(&self)
     }
 }
 
@@ -121,36 +126,40 @@ struct Style {
     /// A time stamp in front: neither a terminal nor the journal brings its own sense of time.
     stamp: bool,
     color: bool,
-    election: String,
-    id: String,
+    /// What it is all about, and who says it: none where the process is no contender.
+    election: Option<String>,
+    id: Option<String>,
 }
 
 impl Style {
-    fn line(&self, entry: &Entry, at: &str) -> String {
+    fn line(&self, entry: &Entry, at: &str, address: Option<&str>) -> String {
         match self.format {
-            Format::Json => self.json(entry, at),
+            Format::Json => self.json(entry, at, address),
             Format::Text => self.text(entry, at),
         }
     }
 
-    fn json(&self, entry: &Entry, at: &str) -> String {
-        let object = Object::default()
-            .text("at", at)
-            .text("level", entry.level.name())
-            .text("event", entry.about.name())
-            .text("election", &self.election)
-            .text("id", &self.id);
-        let object = match &entry.token {
-            Some(token) => object.text("token", token),
-            None => object,
-        };
-        object.text("message", &entry.message).end() + "\n"
+    fn json(&self, entry: &Entry, at: &str, address: Option<&str>) -> String {
+        let members = [
+            ("at", Some(at)),
+            ("level", Some(entry.level.name())),
+            ("event", Some(entry.about.name())),
+            ("election", self.election.as_deref()),
+            ("id", self.id.as_deref()),
+            ("token", entry.token.as_deref()),
+            ("address", address),
+            ("message", Some(&entry.message)),
+        ];
+        let there = members.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        there.fold(Object::default(), |object, (name, value)| object.text(name, value)).end() + "\n"
     }
 
     fn text(&self, entry: &Entry, at: &str) -> String {
         let stamp = if self.stamp { format!("{at} ") } else { String::new() };
-        let election =
-            if entry.about.names_election() { format!("{}: ", self.election) } else { String::new() };
+        let election = match &self.election {
+            Some(election) if entry.about.names_election() => format!("{election}: "),
+            _ => String::new(),
+        };
         let (word, color) = match entry.level {
             Level::Error => ("", "31"),
             Level::Warn => ("warning: ", "33"),
@@ -166,26 +175,36 @@ impl Style {
     }
 }
 
-/// The log of one run.
+/// The log of one process.
 #[derive(Debug)]
 pub(crate) struct Log {
     lines: Option<SyncSender<String>>,
-    finished: Receiver<()>,
+    /// Only the end looks at it; the lock is what lets threads share the log.
+    finished: Mutex<Receiver<()>>,
     lost: Arc<AtomicU64>,
     style: Style,
     least: Level,
 }
 
 impl Log {
-    /// Starts the writing thread.
+    /// The log of a contender. Starts the writing thread.
     pub(crate) fn new(options: LogOptions, election: &str, id: &str) -> std::io::Result<Log> {
+        Self::start(options, Some(election.to_string()), Some(id.to_string()))
+    }
+
+    /// The log of a process that is no contender. Starts the writing thread.
+    pub(crate) fn of_a_server(options: LogOptions) -> std::io::Result<Log> {
+        Self::start(options, None, None)
+    }
+
+    fn start(options: LogOptions, election: Option<String>, id: Option<String>) -> std::io::Result<Log> {
         let terminal = std::io::stderr().is_terminal();
         let style = Style {
             format: options.format,
             stamp: !terminal && !is_journal(),
             color: colored(options.color, terminal),
-            election: election.to_string(),
-            id: id.to_string(),
+            election,
+            id,
         };
         let least = match options {
             LogOptions { quiet: true, .. } => Level::Warn,
@@ -200,15 +219,20 @@ impl Log {
             write_out(&queue, &counter);
             let _ = done.send(());
         })?;
-        Ok(Log { lines: Some(lines), finished, lost, style, least })
+        Ok(Log { lines: Some(lines), finished: Mutex::new(finished), lost, style, least })
     }
 
     /// Says it, if the options want it said.
     pub(crate) fn say(&self, entry: &Entry) {
+        self.say_of(entry, None);
+    }
+
+    /// The same, with the address that it is about for those who read JSON.
+    pub(crate) fn say_of(&self, entry: &Entry, address: Option<&str>) {
         if (entry.level as u8) < self.least as u8 {
             return;
         }
-        let line = self.style.line(entry, &now());
+        let line = self.style.line(entry, &now(), address);
         if let Some(lines) = &self.lines
             && lines.try_send(line).is_err()
         {
@@ -220,7 +244,9 @@ impl Log {
 impl Drop for Log {
     fn drop(&mut self) {
         self.lines = None;
-        let _ = self.finished.recv_timeout(FLUSH_LIMIT);
+        if let Ok(finished) = self.finished.get_mut() {
+            let _ = finished.recv_timeout(FLUSH_LIMIT);
+        }
     }
 }
 
@@ -258,7 +284,16 @@ fn is_journal() -> bool {
 
 /// Says something before or without a log: a usage error or an answer's failure.
 pub(crate) fn complain(message: &str) {
-    let _ = writeln!(std::io::stderr(), "elector: {message}");
+    let line = format!("elector: {message}\n");
+    let (tell, written) = sync_channel(1);
+    // A reader that stopped reading must not keep the process from ending.
+    let writer = std::thread::Builder::new().spawn(move || {
+        let _ = std::io::stderr().write_all(line.as_bytes());
+        let _ = tell.send(());
+    });
+    if writer.is_ok() {
+        let _ = written.recv_timeout(FLUSH_LIMIT);
+    }
 }
 
 #[cfg(test)]
@@ -266,7 +301,13 @@ mod tests {
     use super::*;
 
     fn style(format: Format) -> Style {
-        Style { format, stamp: false, color: false, election: "/billing".into(), id: "web2:4711".into() }
+        Style {
+            format,
+            stamp: false,
+            color: false,
+            election: Some("/billing".into()),
+            id: Some("web2:4711".into()),
+        }
     }
 
     fn entry(level: Level, about: About, message: &str) -> Entry {
@@ -279,32 +320,35 @@ mod tests {
     fn text_names_the_election_where_it_is_about_it() {
         let style = style(Format::Text);
         assert_eq!(
-            style.line(&entry(Level::Info, About::Waiting, "waiting"), AT),
+            style.line(&entry(Level::Info, About::Waiting, "waiting"), AT, None),
             "elector: /billing: waiting\n"
         );
         assert_eq!(
-            style.line(&entry(Level::Info, About::Connecting, "connecting to zk1:2181"), AT),
+            style.line(&entry(Level::Info, About::Connecting, "connecting to zk1:2181"), AT, None),
             "elector: connecting to zk1:2181\n"
         );
-        assert_eq!(style.line(&entry(Level::Warn, About::Error, "a\nb"), AT), "elector: warning: a\n  b\n");
+        assert_eq!(
+            style.line(&entry(Level::Warn, About::Error, "a\nb"), AT, None),
+            "elector: warning: a\n  b\n"
+        );
     }
 
     #[test]
     fn stamps_and_colours_surround_the_line() {
         let style = Style { stamp: true, color: true, ..style(Format::Text) };
         assert_eq!(
-            style.line(&entry(Level::Error, About::Error, "no"), AT),
+            style.line(&entry(Level::Error, About::Error, "no"), AT, None),
             "2026-11-22T09:14:02.113Z \u{1b}[31melector: no\u{1b}[0m\n"
         );
         assert_eq!(
-            style.line(&entry(Level::Info, About::Lost, "x"), AT),
+            style.line(&entry(Level::Info, About::Lost, "x"), AT, None),
             "2026-11-22T09:14:02.113Z elector: /billing: x\n"
         );
     }
 
     #[test]
     fn json_is_one_object_a_line_with_its_fields_in_order() {
-        let line = style(Format::Json).line(&entry(Level::Info, About::Leading, "a \"b\"\n\u{1b}"), AT);
+        let line = style(Format::Json).line(&entry(Level::Info, About::Leading, "a \"b\"\n\u{1b}"), AT, None);
         assert_eq!(line.matches('\n').count(), 1);
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         let start = format!("{{\"at\":\"{AT}\",\"level\":\"info\",\"event\":\"leading\",\"election\":");

@@ -1,7 +1,7 @@
-//! The command `elector`: run a program only while it leads, and show who leads.
+//! The command `elector`: run a program only while it leads, show who leads, serve where there is no server.
 //!
-//! `args` turns words and variables into options, `run` and `status` do what they say, `program` owns the process
-//! tree, `exit` has every exit status.
+//! `args` turns words and variables into options, `run`, `status` and `serve` do what they say, `program` owns the
+//! process tree, `exit` has every exit status.
 
 mod args;
 mod exit;
@@ -10,6 +10,7 @@ mod log;
 mod notify;
 mod program;
 mod run;
+mod serve;
 mod signals;
 mod status;
 mod text;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         }
         Ok(args::Request::Run(options)) => ExitCode::from(run::run(&options)),
         Ok(args::Request::Status(options)) => ExitCode::from(status::status(&options)),
+        Ok(args::Request::Serve(options)) => ExitCode::from(serve::serve(&options)),
         Err(message) => {
             log::complain(&message);
             ExitCode::from(exit::USAGE)

@@ -1,7 +1,7 @@
 //! What clap knows: names, and which of them take a value. Values are judged in `options`, where it is also known
 //! whether they came from a flag or a variable.
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 
 #[derive(Debug, Parser)]
@@ -23,6 +23,7 @@ pub(super) struct Cli {
 pub(super) enum Command {
     Run(Box<RunArgs>),
     Status(StatusArgs),
+    Serve(ServeArgs),
 }
 
 /// What every command takes.
@@ -39,6 +40,17 @@ pub(super) struct CommonArgs {
     pub(super) auth_file: Option<OsString>,
     #[arg(short, long)]
     pub(super) quiet: bool,
+}
+
+/// How much a command that goes on says, and in what form.
+#[derive(Debug, Args, Default)]
+pub(super) struct LogArgs {
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+    #[arg(long)]
+    pub(super) log_format: Option<OsString>,
+    #[arg(long)]
+    pub(super) color: Option<OsString>,
 }
 
 #[derive(Debug, Args)]
@@ -67,12 +79,8 @@ pub(super) struct RunArgs {
     pub(super) on_disconnect: Option<OsString>,
     #[arg(long, allow_hyphen_values = true)]
     pub(super) session_timeout: Option<OsString>,
-    #[arg(short, long)]
-    pub(super) verbose: bool,
-    #[arg(long)]
-    pub(super) log_format: Option<OsString>,
-    #[arg(long)]
-    pub(super) color: Option<OsString>,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
     #[arg(long)]
     pub(super) layout: Option<OsString>,
     #[arg(long)]
@@ -99,18 +107,32 @@ pub(super) struct StatusArgs {
     pub(super) election: Option<OsString>,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    #[arg(long)]
+    pub(super) data_dir: Option<OsString>,
+    #[arg(long)]
+    pub(super) listen: Option<OsString>,
+    #[arg(long)]
+    pub(super) allow_remote: bool,
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+}
+
+/// The long options of a command, without dashes; none where there is no such command.
+pub(super) fn long_names(command: Option<&str>) -> Vec<String> {
+    let cli = Cli::command();
+    let Some(sub) = command.and_then(|name| cli.find_subcommand(name)) else { return Vec::new() };
+    let names = sub.get_arguments().filter_map(|arg| arg.get_long());
+    names.filter(|name| *name != "help").map(str::to_string).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{help, options};
     use super::*;
-    use clap::CommandFactory;
-
-    fn long_names(command: &str) -> Vec<String> {
-        let cli = Cli::command();
-        let sub = cli.find_subcommand(command).expect("a known command");
-        let names = sub.get_arguments().filter_map(|arg| arg.get_long());
-        names.filter(|name| *name != "help").map(str::to_string).collect()
-    }
 
     #[test]
     fn the_grammar_is_sound() {
@@ -120,19 +142,24 @@ mod tests {
     #[test]
     fn every_option_is_in_the_help_and_has_a_variable() {
         let run = format!("{}{}", help::RUN, help::RUN_MORE);
-        for name in long_names("run") {
+        for name in long_names(Some("run")) {
             assert!(run.contains(&format!("--{name}")), "run: --{name}");
             assert!(options::NAMES.contains(&name.as_str()), "run: --{name}");
         }
-        for name in long_names("status") {
-            assert!(help::STATUS.contains(&format!("--{name}")), "status: --{name}");
+        for (command, text) in [("status", help::STATUS), ("serve", help::SERVE)] {
+            for name in long_names(Some(command)) {
+                assert!(text.contains(&format!("--{name}")), "{command}: --{name}");
+                assert!(options::NAMES.contains(&name.as_str()), "{command}: --{name}");
+            }
         }
     }
 
     #[test]
     fn every_option_of_the_help_is_in_the_grammar() {
-        for (text, command) in [(help::RUN, "run"), (help::RUN_MORE, "run"), (help::STATUS, "status")] {
-            let names = long_names(command);
+        let texts =
+            [(help::RUN, "run"), (help::RUN_MORE, "run"), (help::STATUS, "status"), (help::SERVE, "serve")];
+        for (text, command) in texts {
+            let names = long_names(Some(command));
             let at_line_start = text.lines().filter_map(|line| {
                 let line = line.strip_prefix("  ")?.trim_start();
                 let line = line.split_once(", --").map_or(line, |(short, _)| &line[short.len() + 2..]);

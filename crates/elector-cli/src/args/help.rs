@@ -8,6 +8,7 @@ Usage: elector COMMAND [OPTIONS]
 
   run        Run a program only while it leads; stop it when it does not
   status     Show who leads, who waits, and how fresh the answer is
+  serve      A one-machine ZooKeeper server for development and tests
 
 Where elections are held (say exactly one; there is no default):
   -z, --zookeeper LIST  the ensemble: zk1:2181,zk2:2181,zk3:2181[/chroot]
@@ -99,4 +100,32 @@ Shows who leads, who waits, and how fresh the answer is.
 
 Exit status: 0 somebody leads; 3 nobody leads; 4 not known: not reachable in time; 2 usage, refused credentials, no
 permission.
+";
+
+/// `elector serve --help` and `-h`.
+pub(crate) const SERVE: &str = "\
+Usage: elector serve [OPTIONS] --data-dir DIR
+A one-machine ZooKeeper server for development and tests, for any ZooKeeper client. What it has acknowledged
+survives a crash of this machine, not the loss of its disk: there is no quorum. Past one machine it is Apache
+ZooKeeper, and nothing changes but the connect string.
+
+      --data-dir DIR        where it keeps its data; made if it is not there, and for one server at a time
+      --listen ADDRESS:PORT where clients come in; port 0 takes a free one and tells which  [127.0.0.1:2181]
+      --allow-remote        let --listen reach beyond this machine. Whoever can connect may then read and write
+                            what no ACL protects: it has no authentication of its own and no TLS, and it is one
+                            machine and no quorum
+  -q, --quiet               only warnings and errors
+  -v, --verbose             more of what happens
+      --log-format text|json
+                            [text]
+      --color auto|always|never
+                            [auto]
+
+Each long option is also read from the environment, --data-dir from ELECTOR_DATA_DIR; a flag wins. The words srvr,
+stat, mntr, ruok and isro are answered, as in: echo srvr | nc 127.0.0.1 2181
+
+Signals: TERM and INT (also HUP and QUIT) stop accepting, sync and free DIR; a second one ends it at once.
+
+Exit status: 0 after such a signal; 2 usage, address taken, DIR in use, of another user, damaged or of a version
+that this one cannot read; 125 DIR cannot be written any more or was removed, or elector failed.
 ";

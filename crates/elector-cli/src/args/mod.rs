@@ -9,27 +9,30 @@ mod help;
 mod nearest;
 mod options;
 mod secrets;
+mod serve;
 #[cfg(test)]
 mod tests;
 mod values;
 
 pub(crate) use env::Environment;
 pub(crate) use options::{Layout, OnExit, RunOptions, StatusOptions};
+pub(crate) use serve::ServeOptions;
 
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsString;
 
 /// The commands of this version, as they stand in the help.
-const COMMANDS: [&str; 2] = ["run", "status"];
+const COMMANDS: [&str; 3] = ["run", "status", "serve"];
 /// Commands that are described but not here yet.
-const LATER: [&str; 6] = ["observe", "why", "demo", "serve", "check", "completions"];
+const LATER: [&str; 5] = ["observe", "why", "demo", "check", "completions"];
 
 /// What was asked for.
 #[derive(Debug)]
 pub(crate) enum Request {
     Run(Box<RunOptions>),
     Status(Box<StatusOptions>),
+    Serve(Box<ServeOptions>),
     /// A text for standard output, and nothing else to do.
     Print(String),
 }
@@ -37,7 +40,7 @@ pub(crate) enum Request {
 /// Reads a command line; `words` begins with the program's own name. The error is what to say after `elector: `.
 pub(crate) fn parse(words: &[OsString], env: &Environment) -> Result<Request, String> {
     if words.len() < 2 {
-        return Err(format!("no command given; there are {} (elector --help)", COMMANDS.join(" and ")));
+        return Err(format!("no command given; there are {} (elector --help)", known_commands()));
     }
     if let Some(refusal) = secret_on_the_command_line(words) {
         return Err(refusal);
@@ -49,6 +52,9 @@ pub(crate) fn parse(words: &[OsString], env: &Environment) -> Result<Request, St
             }
             grammar::Command::Status(args) => {
                 options::status(args, env).map(|options| Request::Status(Box::new(options)))
+            }
+            grammar::Command::Serve(args) => {
+                serve::serve(args, env).map(|options| Request::Serve(Box::new(options)))
             }
         },
         Err(error) => match error.kind() {
@@ -70,11 +76,18 @@ fn command(words: &[OsString]) -> Option<&str> {
     own_words(words).filter_map(|word| word.to_str()).find(|word| COMMANDS.contains(word))
 }
 
+/// The commands in a sentence: `run, status and serve`.
+fn known_commands() -> String {
+    let (last, others) = COMMANDS.split_last().expect("there are commands");
+    format!("{} and {last}", others.join(", "))
+}
+
 fn help_for(words: &[OsString]) -> String {
     let long = own_words(words).any(|word| word == "--help");
     match command(words) {
         Some("run") if long => format!("{}{}", help::RUN, help::RUN_MORE),
         Some("run") => format!("{}More: --help\n", help::RUN),
+        Some("serve") => help::SERVE.into(),
         Some(_) => help::STATUS.into(),
         None => help::TOP.into(),
     }
@@ -109,7 +122,7 @@ fn explain(error: &clap::Error, words: &[OsString]) -> String {
             unknown_command(&context(ContextKind::InvalidSubcommand).unwrap_or_default())
         }
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            format!("no command given; there are {} (elector --help)", COMMANDS.join(" and "))
+            format!("no command given; there are {} (elector --help)", known_commands())
         }
         ErrorKind::UnknownArgument if !argument.starts_with('-') => match command(words) {
             Some("run") => {
@@ -118,7 +131,8 @@ fn explain(error: &clap::Error, words: &[OsString]) -> String {
             _ => format!("unexpected {argument} {see}"),
         },
         ErrorKind::UnknownArgument => {
-            let known = options::NAMES.map(|name| format!("--{name}"));
+            let known: Vec<String> =
+                grammar::long_names(command(words)).iter().map(|name| format!("--{name}")).collect();
             let typed = argument.split('=').next().unwrap_or_default();
             match nearest::nearest(typed, known.iter().map(String::as_str)) {
                 Some(meant) if typed.starts_with("--") => {
@@ -147,13 +161,10 @@ fn bare(argument: &str) -> &str {
 
 fn unknown_command(name: &str) -> String {
     if LATER.contains(&name) {
-        return format!(
-            "{name} is not in this version; there are {} (elector --help)",
-            COMMANDS.join(" and ")
-        );
+        return format!("{name} is not in this version; there are {} (elector --help)", known_commands());
     }
     match nearest::nearest(name, COMMANDS) {
         Some(meant) => format!("unknown command {name}; did you mean {meant}? (elector --help)"),
-        None => format!("unknown command {name}; there are {} (elector --help)", COMMANDS.join(" and ")),
+        None => format!("unknown command {name}; there are {} (elector --help)", known_commands()),
     }
 }

@@ -4,7 +4,7 @@
 //! later. Each refusal is one line: what, where, how to mend.
 
 use super::env::{Environment, variable};
-use super::grammar::{CommonArgs, RunArgs, StatusArgs};
+use super::grammar::{CommonArgs, LogArgs, RunArgs, StatusArgs};
 use super::secrets::{self, Credential};
 use super::values::{self, Given};
 use crate::log::{Color, Format, LogOptions};
@@ -15,8 +15,8 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-/// Every long option of `run` that a variable can set. The order is that of the help.
-pub(super) const NAMES: [&str; 26] = [
+/// Every long option that a variable can set. The order is that of the help of `run`.
+pub(super) const NAMES: [&str; 29] = [
     "zookeeper",
     "local",
     "id",
@@ -42,8 +42,11 @@ pub(super) const NAMES: [&str; 26] = [
     "loss-grace",
     "takeover-delay",
     "containment",
-    // Read by status only, but no typing error in the environment of both.
+    // Read by status only, or by serve, but no typing error in the environment of all.
     "json",
+    "data-dir",
+    "listen",
+    "allow-remote",
 ];
 
 const MS: Duration = Duration::from_millis(1);
@@ -121,14 +124,14 @@ pub(crate) struct StatusOptions {
 }
 
 /// One command's flags over the environment.
-struct Sources<'a> {
-    env: &'a Environment,
-    details: Vec<String>,
+pub(super) struct Sources<'a> {
+    pub(super) env: &'a Environment,
+    pub(super) details: Vec<String>,
 }
 
 impl<'a> Sources<'a> {
     /// The flag's value, else the variable's.
-    fn pick(&mut self, option: &str, flag: Option<&'a OsString>) -> Option<Given<'a>> {
+    pub(super) fn pick(&mut self, option: &str, flag: Option<&'a OsString>) -> Option<Given<'a>> {
         let set = self.env.get(option);
         match (flag, set) {
             (Some(flag), set) => {
@@ -160,7 +163,7 @@ impl<'a> Sources<'a> {
         self.pick(option, flag).map_or(Ok(names[0]), |given| given.choice(names))
     }
 
-    fn switch(&mut self, option: &str, flag: bool) -> Result<bool, String> {
+    pub(super) fn switch(&mut self, option: &str, flag: bool) -> Result<bool, String> {
         if flag {
             return Ok(true);
         }
@@ -221,7 +224,7 @@ pub(super) fn run(args: &RunArgs, env: &Environment, own_name: &str) -> Result<R
     let mut sources = Sources { env, details: Vec::new() };
     let s = &mut sources;
     let common = s.common(&args.common, args.election.as_ref())?;
-    let log = log(s, args, common.quiet)?;
+    let log = log(s, &args.log, common.quiet)?;
     if args.program.is_empty() {
         return Err(format!(
             "no program given after --; write it like: elector run -z LIST {} -- ./worker",
@@ -296,7 +299,8 @@ pub(super) fn status(args: &StatusArgs, env: &Environment) -> Result<StatusOptio
     Ok(StatusOptions { common, limit, json: args.json })
 }
 
-fn log<'a>(s: &mut Sources<'a>, args: &'a RunArgs, quiet: bool) -> Result<LogOptions, String> {
+/// Judges how the log is to be written.
+pub(super) fn log<'a>(s: &mut Sources<'a>, args: &'a LogArgs, quiet: bool) -> Result<LogOptions, String> {
     let verbose = s.switch("verbose", args.verbose)?;
     let format = match s.choice("log-format", args.log_format.as_ref(), &["text", "json"])? {
         "json" => Format::Json,

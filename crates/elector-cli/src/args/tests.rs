@@ -151,6 +151,12 @@ fn each_bad_line_gets_one_line_that_names_it() {
         ("run -z a --auth-file digest:u:secret /b -- x", &["--auth-file: it takes a file"]),
         ("run -z a --auth-file /no/such /b -- x", &["--auth-file: /no/such", "No such file"]),
         ("status -z a", &["no election given"]),
+        ("serve", &["no directory given", "--data-dir"]),
+        ("serve --data-dir d --listen :2181", &["--listen :2181", "ADDRESS:PORT"]),
+        (
+            "serve --data-dir d --listen 10.0.0.1:2181",
+            &["--listen 10.0.0.1:2181", "--allow-remote", "no TLS"],
+        ),
         ("status -z a /b c", &["unexpected c"]),
     ] {
         let error = parse(&words(line), &environment(&[])).expect_err(line);
@@ -160,6 +166,28 @@ fn each_bad_line_gets_one_line_that_names_it() {
         assert_eq!(error.lines().count(), 1, "{line:?} gave {error:?}");
         assert!(!error.contains("secret"), "{line:?} gave {error:?}");
     }
+}
+
+#[test]
+fn a_server_stays_on_this_machine_unless_told_otherwise() {
+    let serve = |line: &str, pairs: &[(&str, &str)]| match parse(&words(line), &environment(pairs)) {
+        Ok(Request::Serve(options)) => *options,
+        other => panic!("{line}: {other:?}"),
+    };
+    let options = serve("serve --data-dir d", &[]);
+    assert_eq!(
+        (options.data_dir.to_str(), options.listen.to_string().as_str()),
+        (Some("d"), "127.0.0.1:2181")
+    );
+    assert!(options.warnings.is_empty() && options.details.is_empty());
+    for local in ["127.1.2.3:0", "[::1]:0", "localhost:0", "[::ffff:127.0.0.1]:0"] {
+        assert!(serve(&format!("serve --data-dir d --listen {local}"), &[]).warnings.is_empty(), "{local}");
+    }
+    let set = [("ELECTOR_DATA_DIR", "d"), ("ELECTOR_LISTEN", "0.0.0.0:1"), ("ELECTOR_ALLOW_REMOTE", "1")];
+    let options = serve("serve", &set);
+    assert_eq!((options.listen.port(), options.warnings.len()), (1, 1));
+    assert!(options.warnings[0].contains("no TLS"), "{:?}", options.warnings);
+    assert_eq!(serve("serve --listen 127.0.0.1:2", &set).details.len(), 1, "the flag wins, and says so");
 }
 
 #[test]
@@ -202,6 +230,7 @@ fn help_is_short_or_long_and_belongs_to_its_command() {
     assert!(text("run -h").contains("--stop-grace") && !text("run -h").contains("--takeover-delay"));
     assert!(text("run --help").contains("--takeover-delay"));
     assert!(text("status --help").starts_with("Usage: elector status"));
+    assert!(text("serve -h").starts_with("Usage: elector serve"));
     assert!(text("--version").starts_with("elector 0."));
     assert!(run("run -z a /b -- x --help").is_ok(), "the program's own arguments are not ours");
 }

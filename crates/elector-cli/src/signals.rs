@@ -1,5 +1,6 @@
 //! Signals to elector itself, as what they ask for.
 
+use nix::sys::signal::SigSet;
 use rustix::process::Signal;
 use std::io;
 use std::pin::Pin;
@@ -21,6 +22,21 @@ pub(crate) enum Asked {
 #[derive(Debug)]
 pub(crate) struct Signals {
     streams: Vec<(Asked, Stream)>,
+}
+
+/// Keeps the terminal's flow control from stopping this process: whoever writes to it or reads from it in the
+/// background would be stopped, and a stopped leader is no leader. Call it before any thread is started.
+pub(crate) fn outlast_the_terminal() -> io::Result<()> {
+    Ok(of_the_terminal().thread_block()?)
+}
+
+/// Undoes [`outlast_the_terminal`], for the program, which inherits what is blocked.
+pub(crate) fn obey_the_terminal() -> io::Result<()> {
+    Ok(of_the_terminal().thread_unblock()?)
+}
+
+fn of_the_terminal() -> SigSet {
+    SigSet::from_iter([nix::sys::signal::Signal::SIGTTIN, nix::sys::signal::Signal::SIGTTOU])
 }
 
 impl Signals {

@@ -122,9 +122,28 @@ fn a_contender_that_may_not_read_the_one_ahead_does_not_wait_for_ever() {
         let options = format!("{SHORT} --auth-file {file} --acl auth::cdrwa");
         Elector::run(&server.connect_string(), id, &options).word("/unreadable").script("exec sleep 1000")
     };
+    // An open path: who may not contend at all is told so before.
+    onlooker(&server).create("/unreadable", b"", Kind::Persistent).expect("made");
     let mut owner = contender("owner", &secret("right", "digest:user:right\n")).start();
     owner.wait_for("leading with token");
     let other = contender("other", &secret("wrong", "digest:user:wrong\n")).output();
     assert_eq!(other.code, Some(2), "{}", other.stderr);
     assert!(other.stderr.contains("no permission to read the contender ahead"), "{}", other.stderr);
+}
+
+/// No shell: not even for a file that the kernel will not execute.
+#[test]
+fn a_binary_that_is_none_is_not_handed_to_a_shell() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("tool");
+    fs::write(&file, b"\x7fELFgarbage\necho run by a shell\n").expect("written");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("its mode");
+    let run = Elector::run(&server.connect_string(), "one", SHORT).word("/garbage").words("--");
+    let output = run.word(file.to_str().expect("a plain path")).output();
+    assert_eq!(output.code, Some(126), "{}", output.stderr);
+    assert!(!output.stdout.contains("run by a shell"), "{}", output.stdout);
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Elector, LONG, Running, SHORT, hup_is_ignored, shared_server};
+use common::{Elector, LONG, Running, SHORT, hup_is_ignored, number_after, shared_server, signal};
 use rustix::process::Signal;
 
 /// A program that says when its traps are set, and then works on.
@@ -146,4 +146,38 @@ fn under_nohup_a_logout_ends_nothing() {
     run.signal(Signal::TERM);
     assert_eq!(run.end(LONG), Some(0), "{}", run.said());
     assert!(!run.said().contains("HUP"), "{}", run.said());
+}
+
+/// The state of a process: R, S, T...
+fn state(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.trim_start().chars().next()
+}
+
+/// Whoever writes to a terminal in the background is sent SIGTTOU, and a stopped leader is no leader.
+#[test]
+fn the_terminal_cannot_stop_a_leader_and_still_stops_its_program() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let script = "grep SigBlk /proc/self/status; exec sleep 1000";
+    let mut run = Elector::run(&server.connect_string(), "one", SHORT).word("/terminal").script(script).start();
+    let program = number_after(&run.wait_for("leading with token"), "pid");
+    let blocked = run.wait_for_output("SigBlk");
+    assert!(blocked.trim_end().ends_with("0000000000000000"), "the program inherits what we block: {blocked}");
+    for stop in [Signal::TTOU, Signal::TTIN, Signal::TSTP] {
+        signal(&run, stop);
+    }
+    run.wait_for("Ctrl-Z is refused");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert_ne!(state(run.pid()), Some('T'));
+    let program = rustix::process::Pid::from_raw(i32::try_from(program).expect("a pid")).expect("a pid");
+    rustix::process::kill_process(program, Signal::TTOU).expect("it is there");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert_eq!(state(program.as_raw_nonzero().get().unsigned_abs()), Some('T'));
+    run.signal(Signal::TERM);
+    run.wait_for("TERM received");
+    run.signal(Signal::TERM);
+    assert_eq!(run.end(LONG), Some(137), "{}", run.said());
 }

@@ -1,7 +1,7 @@
 //! The instant after which the program must not live, as one atomic word on CLOCK_BOOTTIME.
 //!
-//! Invariant: within one term the word only grows, so that whoever reads an old value acts too early and never
-//! too late. The supervisor writes it, the keeper alone acts on it.
+//! The supervisor writes it, the keeper alone acts on it. Within one term it grows as the lease is renewed; it
+//! shrinks only if the session timeout does, and is then acted upon within the supervisor's next look.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,10 +17,10 @@ pub(crate) fn boot_now() -> Duration {
 pub(crate) struct DeadlineWord(AtomicU64);
 
 impl DeadlineWord {
-    /// Moves the deadline to `at` (since boot), if that is later than it was.
-    pub(crate) fn extend(&self, at: Duration) {
+    /// Moves the deadline to `at` (since boot).
+    pub(crate) fn set(&self, at: Duration) {
         let at = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
-        self.0.fetch_max(at, Ordering::SeqCst);
+        self.0.store(at, Ordering::SeqCst);
     }
 
     /// The deadline, since boot.
@@ -39,20 +39,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_word_has_passed_and_an_older_deadline_changes_nothing() {
+    fn a_new_word_has_passed_and_the_last_deadline_counts() {
         let word = DeadlineWord::default();
         assert!(word.passed(boot_now()));
-        word.extend(Duration::from_secs(20));
-        word.extend(Duration::from_secs(10));
-        assert_eq!(word.get(), Duration::from_secs(20));
+        word.set(Duration::from_secs(20));
         assert!(!word.passed(Duration::from_millis(19_999)));
         assert!(word.passed(Duration::from_secs(20)));
+        word.set(Duration::from_secs(10));
+        assert!(word.passed(Duration::from_secs(10)), "a shrunken session timeout");
     }
 
     #[test]
     fn a_deadline_beyond_the_word_does_not_wrap() {
         let word = DeadlineWord::default();
-        word.extend(Duration::MAX);
+        word.set(Duration::MAX);
         assert!(!word.passed(Duration::from_secs(1 << 33)));
     }
 }

@@ -71,10 +71,19 @@ fn judge(file: &Path) -> Result<(), NotRunnable> {
 fn judge_head(file: &Path, head: &[u8], foreign: bool) -> Result<(), NotRunnable> {
     if let Some(line) = head.strip_prefix(b"#!") {
         let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let mut words = line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
+        if line.ends_with(b"\r") {
+            let text =
+                format!("{}: its first line ends with a carriage return: dos2unix mends it", file.display());
+            return Err(NotRunnable::NotExecutable(text));
+        }
+        let mut words = line.split(|byte| b" \t".contains(byte)).filter(|word| !word.is_empty());
         let interpreter = Path::new(OsStr::from_bytes(words.next().unwrap_or_default()));
-        if !interpreter.exists() {
-            let text = format!("{}: its interpreter {} is not there", file.display(), interpreter.display());
+        if !interpreter.is_file() || access(interpreter, Access::EXEC_OK).is_err() {
+            let text = format!(
+                "{}: its interpreter {} is not there, or not executable",
+                file.display(),
+                interpreter.display()
+            );
             return Err(NotRunnable::NotExecutable(text));
         }
     } else if !head.starts_with(b"\x7fELF") && !foreign {

@@ -6,9 +6,12 @@
 
 use super::Spec;
 use crate::exit;
+use crate::signals::obey_the_terminal;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
-use std::ffi::OsString;
+use std::convert::Infallible;
+use std::ffi::{CString, OsString};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
 
@@ -51,8 +54,28 @@ pub(crate) fn enter(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     if getppid().is_none_or(|parent| parent.as_raw_nonzero().get() != expected) {
         return ExitCode::from(exit::FAILURE);
     }
-    let error = Command::new(file).arg0(&name).args(args).exec();
-    refuse(&name, &error)
+    match become_program(file, &name, args) {
+        Ok(never) => match never {},
+        Err(error) => refuse(&name, &error),
+    }
+}
+
+/// `execve` itself: what is called `exec` elsewhere hands a file that it cannot execute to a shell.
+fn become_program(
+    file: OsString,
+    name: &OsString,
+    args: impl Iterator<Item = OsString>,
+) -> io::Result<Infallible> {
+    obey_the_terminal()?;
+    let text = |word: OsString| CString::new(word.into_vec()).map_err(io::Error::other);
+    let words = std::iter::once(name.clone()).chain(args).map(text).collect::<io::Result<Vec<_>>>()?;
+    let variable = |(mut name, value): (OsString, OsString)| {
+        name.push("=");
+        name.push(value);
+        text(name)
+    };
+    let environment = std::env::vars_os().map(variable).collect::<io::Result<Vec<_>>>()?;
+    Ok(nix::unistd::execve(&text(file)?, &words, &environment)?)
 }
 
 fn refuse(name: &OsString, error: &io::Error) -> ExitCode {

@@ -20,7 +20,7 @@ impl Run<'_> {
         let rules = self.rules(&token);
         let mut term = Term::new(rules, boot_now());
         let deadline = Arc::new(DeadlineWord::default());
-        extend(&deadline, &leadership);
+        renew(&deadline, &leadership);
         let mut finish = self.act(term.step(boot_now(), Input::Wake), &token, &deadline);
         let mut told_ending = false;
         let mut told_lost = false;
@@ -45,7 +45,7 @@ impl Run<'_> {
                 }
                 () = tokio::time::sleep(HAND_OVER_EVERY) => None,
             };
-            extend(&deadline, &leadership);
+            renew(&deadline, &leadership);
             if let Some(input) = input {
                 let actions = term.step(boot_now(), input);
                 finish = self.act(actions, &token, &deadline);
@@ -140,12 +140,9 @@ impl Run<'_> {
 }
 
 /// Hands the lease on to the keeper. The clock is read first, so that what is handed on is never too late.
-fn extend(deadline: &DeadlineWord, leadership: &Leadership) {
+fn renew(deadline: &DeadlineWord, leadership: &Leadership) {
     let now = boot_now();
-    let left = leadership.remaining();
-    if let Some(left) = left.checked_sub(KILL_MARGIN) {
-        deadline.extend(now + left);
-    }
+    deadline.set(now + leadership.remaining().saturating_sub(KILL_MARGIN));
 }
 
 async fn nap(wake: Option<Duration>) {

@@ -15,7 +15,7 @@ use crate::args::{Layout, RunOptions};
 use crate::exit;
 use crate::log::{About, Entry, Level, Log};
 use crate::program::{self, Event, Keeper, NotRunnable};
-use crate::signals::Signals;
+use crate::signals::{Signals, outlast_the_terminal};
 use crate::{log, notify, text};
 use elector::{AclEntry, Elector, Notice};
 use narrator::Narrator;
@@ -72,6 +72,7 @@ pub(crate) fn run(options: &RunOptions) -> u8 {
 }
 
 fn start(options: &RunOptions, file: PathBuf) -> std::io::Result<u8> {
+    outlast_the_terminal()?;
     let common = &options.common;
     let builder = match configure(options) {
         Ok(builder) => builder,

@@ -61,7 +61,6 @@ impl Narrator {
     pub(super) fn outside_a_term(&mut self, notice: &Notice, now: Instant) -> Vec<Entry> {
         match notice {
             Notice::Connected { server, session: id, timeout, same_session } => {
-                self.unreachable_said = None;
                 let (server, timeout) = (escape(server), compact(*timeout));
                 let message = match same_session {
                     true => format!("connected to {server}, same session"),
@@ -96,7 +95,6 @@ impl Narrator {
                 vec![entry(Level::Warn, About::Suspended, message)]
             }
             Notice::Connected { server, same_session: true, .. } => {
-                self.unreachable_said = None;
                 let message = format!("{}, same session; leading on", escape(server));
                 vec![entry(Level::Info, About::Resumed, message)]
             }

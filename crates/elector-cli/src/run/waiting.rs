@@ -14,6 +14,9 @@ use tokio::time::Instant;
 /// Between two tries to contend while the last term is not cleared away yet.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
+/// What `-n` allows the servers for their answers.
+const ANSWER_LIMIT: Duration = Duration::from_secs(3);
+
 impl Run<'_> {
     /// Waits until a server carries a session. An error is the exit status.
     pub(super) async fn connect(&mut self) -> Result<(), u8> {
@@ -54,6 +57,8 @@ impl Run<'_> {
     pub(super) async fn wait_for_turn(&mut self) -> Result<Leadership, u8> {
         let mut role = self.elector.role();
         let mut campaign = self.elector.campaign();
+        // `-n` asks and does not wait: also not for an answer that does not come.
+        let no_answer_by = self.at_once().then(|| Instant::now() + ANSWER_LIMIT);
         loop {
             let held = self.narrator.held_until();
             let give_up_at = self.give_up_at.filter(|_| !self.at_once());
@@ -91,6 +96,7 @@ impl Run<'_> {
                     }
                 }
                 () = sleep_until(give_up_at) => return Err(self.give_up("not leading by then")),
+                () = sleep_until(no_answer_by) => return Err(self.give_up("the servers do not answer")),
             }
         }
     }

@@ -16,7 +16,6 @@ mod status;
 mod text;
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -26,11 +25,7 @@ fn main() -> ExitCode {
     }
     let environment = args::Environment::new(std::env::vars_os());
     match args::parse(&words, &environment) {
-        Ok(args::Request::Print(text)) => {
-            // A reader that closed early, such as `head`, has what it wanted.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            ExitCode::from(exit::OK)
-        }
+        Ok(args::Request::Print(text)) => ExitCode::from(text::answer(&text, exit::OK)),
         Ok(args::Request::Run(options)) => ExitCode::from(run::run(&options)),
         Ok(args::Request::Status(options)) => ExitCode::from(status::status(&options)),
         Ok(args::Request::Serve(options)) => ExitCode::from(serve::serve(&options)),

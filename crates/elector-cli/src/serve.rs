@@ -5,7 +5,7 @@
 
 use crate::args::ServeOptions;
 use crate::log::{About, Entry, Level, Log};
-use crate::signals::{Asked, Signals};
+use crate::signals::{Asked, Signals, outlast_the_terminal};
 use crate::{exit, log, notify};
 use rustix::process::Signal;
 use std::io;
@@ -26,6 +26,7 @@ pub(crate) fn serve(options: &ServeOptions) -> u8 {
         Err(error) => return refused(error),
     };
     let code = runtime.block_on(async {
+        outlast_the_terminal()?;
         let signals = Signals::new()?;
         let log = Arc::new(Log::of_a_server(options.log)?);
         Ok(Serving { options, signals, log }.play_out().await)
@@ -114,7 +115,7 @@ impl Serving<'_> {
             stopped = spawn_blocking(move || server.stop()) => match stopped {
                 Ok(()) => {
                     self.say(Level::Info, About::Exited, "ended; the directory is free".into());
-                    exit::OK
+                    if signal == Signal::INT { exit::by_signal(signal.as_raw()) } else { exit::OK }
                 }
                 Err(panicked) => {
                     self.say(Level::Error, About::Error, panicked.to_string());

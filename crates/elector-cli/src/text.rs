@@ -1,5 +1,7 @@
 //! How things are written for people: durations, places in a queue, and text from others made harmless.
 
+use crate::{exit, log};
+use std::io::Write;
 use std::time::Duration;
 
 /// The longest text from another contender that is shown; the rest is cut off.
@@ -68,6 +70,19 @@ pub(crate) fn ordinal(place: usize) -> String {
 /// A session's number as ZooKeeper's own tools print it.
 pub(crate) fn session(id: i64) -> String {
     format!("{id:#x}")
+}
+
+/// Writes the answer to standard output; `code` tells what it says, unless it cannot be written.
+pub(crate) fn answer(text: &str, code: u8) -> u8 {
+    match std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()) {
+        Ok(()) => code,
+        // A reader that closed early, such as `head`, has what it wanted.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => code,
+        Err(error) => {
+            log::complain(&format!("the answer cannot be written: {error}"));
+            exit::FAILURE
+        }
+    }
 }
 
 #[cfg(test)]

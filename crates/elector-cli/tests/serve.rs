@@ -120,13 +120,13 @@ fn contenders_elect_on_it_and_hand_over() {
 #[test]
 fn term_and_int_end_it_in_order() {
     let directory = tempfile::tempdir().expect("a folder");
-    for signal in [Signal::TERM, Signal::INT] {
+    for (signal, code) in [(Signal::TERM, 0), (Signal::INT, 130)] {
         let (mut server, address) = started(directory.path());
         let _client = Onlooker::connect(address).expect("a session");
         server.signal(Signal::TSTP);
         server.wait_for("Ctrl-Z is refused");
         server.signal(signal);
-        assert_eq!(server.end(LONG), Some(0), "{}", server.said());
+        assert_eq!(server.end(LONG), Some(code), "{}", server.said());
         assert!(server.said().contains("the directory is free"), "{}", server.said());
         assert!(Onlooker::connect(address).is_err(), "nobody accepts any more");
     }

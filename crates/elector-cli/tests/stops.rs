@@ -162,10 +162,14 @@ fn the_terminal_cannot_stop_a_leader_and_still_stops_its_program() {
     }
     let server = shared_server();
     let script = "grep SigBlk /proc/self/status; exec sleep 1000";
-    let mut run = Elector::run(&server.connect_string(), "one", SHORT).word("/terminal").script(script).start();
+    let mut run =
+        Elector::run(&server.connect_string(), "one", SHORT).word("/terminal").script(script).start();
     let program = number_after(&run.wait_for("leading with token"), "pid");
     let blocked = run.wait_for_output("SigBlk");
-    assert!(blocked.trim_end().ends_with("0000000000000000"), "the program inherits what we block: {blocked}");
+    assert!(
+        blocked.trim_end().ends_with("0000000000000000"),
+        "the program inherits what we block: {blocked}"
+    );
     for stop in [Signal::TTOU, Signal::TTIN, Signal::TSTP] {
         signal(&run, stop);
     }

@@ -201,3 +201,28 @@ fn help_goes_to_standard_output() {
         assert!(output.stderr.is_empty(), "{words}: {}", output.stderr);
     }
 }
+
+#[test]
+fn a_misspelt_variable_is_named_where_it_is_missed() {
+    let output = Elector::new("run").env("ELECTOR_ZOKEEPER", "zk1:2181").word("/x").words("-- true").output();
+    assert_eq!(output.code, Some(2));
+    assert!(output.stderr.contains("did you mean ELECTOR_ZOOKEEPER?"), "{}", output.stderr);
+}
+
+#[test]
+fn help_is_a_word_too_and_an_answer_that_cannot_be_written_is_a_failure() {
+    let asked = Elector::new("help").word("run").output();
+    assert_eq!(asked.code, Some(0));
+    assert_eq!(asked.stdout, Elector::new("run").word("--help").output().stdout);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_elector"));
+    let status = command.arg("--help").stdout(full).status().expect("elector starts");
+    assert_eq!(status.code(), Some(125));
+}
+
+#[test]
+fn a_chroot_stands_once() {
+    let output = Elector::new("run").words("-z zk1:2181/x,zk2:2181/x /e -- true").output();
+    assert_eq!(output.code, Some(2));
+    assert!(output.stderr.contains("behind the last server"), "{}", output.stderr);
+}

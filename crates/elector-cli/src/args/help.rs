@@ -126,6 +126,6 @@ stat, mntr, ruok and isro are answered, as in: echo srvr | nc 127.0.0.1 2181
 
 Signals: TERM and INT (also HUP and QUIT) stop accepting, sync and free DIR; a second one ends it at once.
 
-Exit status: 0 after such a signal; 2 usage, address taken, DIR in use, of another user, damaged or of a version
+Exit status: 0 after such a signal, 130 after INT; 2 usage, address taken, DIR in use, of another user, damaged or of a version
 that this one cannot read; 125 DIR cannot be written any more or was removed, or elector failed.
 ";

@@ -45,18 +45,13 @@ pub(crate) fn parse(words: &[OsString], env: &Environment) -> Result<Request, St
     if let Some(refusal) = secret_on_the_command_line(words) {
         return Err(refusal);
     }
+    if words[1] == "help" {
+        // `elector help run` is what many type for `elector run --help`.
+        let asked = words[..1].iter().chain(&words[2..]).cloned().chain(["--help".into()]);
+        return parse(&asked.collect::<Vec<_>>(), env);
+    }
     match grammar::Cli::try_parse_from(words) {
-        Ok(cli) => match &cli.command {
-            grammar::Command::Run(args) => {
-                options::run(args, env, &options::own_name()).map(|options| Request::Run(Box::new(options)))
-            }
-            grammar::Command::Status(args) => {
-                options::status(args, env).map(|options| Request::Status(Box::new(options)))
-            }
-            grammar::Command::Serve(args) => {
-                serve::serve(args, env).map(|options| Request::Serve(Box::new(options)))
-            }
-        },
+        Ok(cli) => judge(&cli, env).map_err(|refusal| with_unknown(refusal, env)),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp => Ok(Request::Print(help_for(words))),
             ErrorKind::DisplayVersion => {
@@ -65,6 +60,25 @@ pub(crate) fn parse(words: &[OsString], env: &Environment) -> Result<Request, St
             _ => Err(explain(&error, words)),
         },
     }
+}
+
+fn judge(cli: &grammar::Cli, env: &Environment) -> Result<Request, String> {
+    match &cli.command {
+        grammar::Command::Run(args) => {
+            options::run(args, env, &options::own_name()).map(|options| Request::Run(Box::new(options)))
+        }
+        grammar::Command::Status(args) => {
+            options::status(args, env).map(|options| Request::Status(Box::new(options)))
+        }
+        grammar::Command::Serve(args) => {
+            serve::serve(args, env).map(|options| Request::Serve(Box::new(options)))
+        }
+    }
+}
+
+/// A refusal may come of a variable that is misspelt, and so was not read.
+fn with_unknown(refusal: String, env: &Environment) -> String {
+    std::iter::once(refusal).chain(env.unknown(&options::NAMES)).collect::<Vec<_>>().join("\n  ")
 }
 
 /// The words before `--`, which are ours.
@@ -125,6 +139,9 @@ fn explain(error: &clap::Error, words: &[OsString]) -> String {
             format!("no command given; there are {} (elector --help)", known_commands())
         }
         ErrorKind::UnknownArgument if !argument.starts_with('-') => match command(words) {
+            Some("run") if words.iter().any(|word| word == "--") => {
+                format!("unexpected {argument}: one election only, then -- and the program")
+            }
             Some("run") => {
                 format!("unexpected {argument}: no program given after --; the program goes there")
             }

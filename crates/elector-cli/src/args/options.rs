@@ -294,9 +294,10 @@ pub(super) fn run(args: &RunArgs, env: &Environment, own_name: &str) -> Result<R
 pub(super) fn status(args: &StatusArgs, env: &Environment) -> Result<StatusOptions, String> {
     let mut sources = Sources { env, details: Vec::new() };
     let mut common = sources.common(&args.common, args.election.as_ref())?;
+    let json = sources.switch("json", args.json)?;
     common.details = sources.details;
     let limit = common.connect_timeout.unwrap_or(STATUS_LIMIT);
-    Ok(StatusOptions { common, limit, json: args.json })
+    Ok(StatusOptions { common, limit, json })
 }
 
 /// Judges how the log is to be written.
@@ -370,9 +371,11 @@ fn all_loopback(servers: &str) -> bool {
     let hosts = servers.split('/').next().unwrap_or_default();
     hosts.split(',').all(|entry| {
         let entry = entry.trim();
-        entry.starts_with("127.")
-            || entry.starts_with("[::1]")
-            || entry.split(':').next() == Some("localhost")
+        let host = match entry.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((inside, _)) => inside,
+            None => entry.split(':').next().unwrap_or_default(),
+        };
+        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
     })
 }
 

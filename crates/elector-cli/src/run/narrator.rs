@@ -72,6 +72,8 @@ impl Narrator {
                 let message = format!("{} lost ({}); connecting again", escape(server), escape(cause));
                 vec![entry(Level::Info, About::Connecting, message)]
             }
+            // The refusal itself is told as the end of the run.
+            Notice::SessionEnded { cause } if cause.contains("credentials refused") => Vec::new(),
             Notice::SessionEnded { cause } => {
                 self.waiting_said = None;
                 let message = format!("the session ended ({}); contending anew", escape(cause));

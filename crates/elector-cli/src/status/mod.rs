@@ -9,7 +9,6 @@ use crate::args::StatusOptions;
 use crate::{exit, log, text};
 use elector::{ReadError, Reader, Snapshot};
 use show::{Answer, Contender, Seen, Unknown};
-use std::io::Write;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -49,9 +48,7 @@ pub(crate) fn status(options: &StatusOptions) -> u8 {
         warn(&answer.warnings);
     }
     let text = if options.json { answer.json() } else { answer.text() };
-    // A reader that closed early, such as `head`, has what it wanted; the exit status tells the rest.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    answer.code()
+    text::answer(&text, answer.code())
 }
 
 fn warn(warnings: &[String]) {

@@ -125,11 +125,12 @@ impl Run<'_> {
     }
 
     /// Gives the place up; nothing of the program is left.
-    async fn resign(&self, leadership: Leadership, token: &str, how: &str) {
+    async fn resign(&mut self, leadership: Leadership, token: &str, how: &str) {
         let (level, message) = match tokio::time::timeout(CONFIRM_LIMIT, leadership.resign()).await {
             Ok(Ok(())) => (Level::Info, format!("resigned; {how}")),
             Ok(Err(error)) => (Level::Warn, format!("{error}; {how}")),
             Err(_) => {
+                self.unconfirmed = true;
                 let message =
                     "resigned, but no server confirmed it yet; the others may wait out the session timeout";
                 (Level::Warn, format!("{message}; {how}"))

@@ -46,6 +46,8 @@ struct Run<'a> {
     narrator: Narrator,
     /// When `--wait` has passed; forgotten once it has led.
     give_up_at: Option<Instant>,
+    /// No server confirmed in time that we resigned.
+    unconfirmed: bool,
 }
 
 /// Runs to the end and tells the exit status.
@@ -99,7 +101,19 @@ fn start(options: &RunOptions, file: PathBuf) -> std::io::Result<u8> {
         let notices = elector.notices();
         let give_up_at = options.wait.map(|wait| Instant::now() + wait);
         let narrator = Narrator::new(&common.servers, &options.id);
-        let run = Run { options, file, log, keeper, events, signals, elector, notices, narrator, give_up_at };
+        let run = Run {
+            options,
+            file,
+            log,
+            keeper,
+            events,
+            signals,
+            elector,
+            notices,
+            narrator,
+            give_up_at,
+            unconfirmed: false,
+        };
         Ok(run.play_out().await)
     });
     // A look-up of a name that hangs in the system's resolver must not hold up the end.
@@ -196,6 +210,9 @@ impl Run<'_> {
             }
         };
         notify::tell(notify::STOPPING);
+        if self.unconfirmed {
+            return code; // said already, and no server will answer the close either
+        }
         let closed = tokio::time::timeout(CONFIRM_LIMIT, self.elector.close()).await;
         if closed.is_err() {
             let message = "no server confirmed the end of the session; the others wait out its timeout";

@@ -93,6 +93,59 @@ async fn a_leader_behind_a_cut_off_follower_is_gone_before_its_znode() {
     }
 }
 
+/// E30: the quorum leader is cut off from its peers and goes on answering re-attachments, reads and pings
+/// until it notices; the connection is cut again and again, so that it has re-attachments to answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_behind_a_deposed_quorum_leader_is_gone_before_its_znode() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let mut ensemble = Ensemble::builder(3).peer_links_through_proxies().start();
+    for round in 0..rounds(2, 30) {
+        let deposed = ensemble.leader_index();
+        let other = ensemble.follower_indexes()[0];
+        let path = format!("/e30-{round}");
+        let proxy = Proxy::new(ensemble.server(deposed).address());
+        let elector = candidate(&proxy.address().to_string(), &path, "leader").await;
+        let leadership = within(Duration::from_secs(10), elector.campaign()).await.unwrap();
+        let address = ensemble.server(other).address();
+        let znode = format!("{path}/{}", children(address, &path).remove(0));
+        tokio::time::sleep(Duration::from_millis(700 + 311 * (round as u64 % 7))).await;
+        ensemble.isolate_peers(deposed);
+        let cutting = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_millis(600)).await;
+                proxy.cut();
+            }
+        });
+        let why = within(2 * TIMEOUT, leadership.lost()).await;
+        let (lost, checked) = (boot_time(), leadership.check());
+        cutting.abort();
+        assert!(!checked, "{why}");
+        // The others must elect a quorum leader before they can answer, so their first answer may come
+        // after the znode's end; then nobody can have led before it either.
+        let gone = tokio::task::spawn_blocking(move || first_absence(address, &znode)).await.unwrap();
+        println!("round {round}: lost ({why}) {:?} before the znode went", gone.checked_sub(lost));
+        assert!(lost < gone, "the others saw the znode go {:?} earlier", lost - gone);
+        drop(leadership);
+        drop(elector);
+        ensemble.heal_peers(deposed);
+        ensemble.wait_until_serving();
+    }
+}
+
+/// When a server first says that the znode is not there, asked again and again over elections.
+fn first_absence(server: std::net::SocketAddr, znode: &str) -> Duration {
+    loop {
+        if let Ok(mut onlooker) = Onlooker::connect(server)
+            && let Ok(None) = onlooker.exists(znode)
+        {
+            return boot_time();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// E5 to E8: a blackhole in either or both directions that outlasts the session.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_hears_nothing_is_gone_before_the_next_one_leads() {

@@ -73,7 +73,7 @@ pub(crate) async fn attempt<C: Connector, K: Clock>(
                 let separator = if errors.is_empty() { "" } else { "; " };
                 // A literal address is named by the caller already.
                 let _ = match address.to_string() {
-                    named if named == host.to_string() => write!(errors, "{separator}{error}"),
+                    named if named == connector.name(&host) => write!(errors, "{separator}{error}"),
                     named => write!(errors, "{separator}{named}: {error}"),
                 };
             }

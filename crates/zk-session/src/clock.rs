@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use rustix::time::ClockId;
+
 /// A clock that never goes back.
 pub trait Clock: Clone + Send + Sync + 'static {
     /// The time since a fixed origin, the same for all clones of this clock.
@@ -21,10 +23,27 @@ pub struct BootClock;
 
 impl Clock for BootClock {
     fn now(&self) -> Duration {
-        let t = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        // Time since boot is never negative, and the nanoseconds are below 10^9.
-        Duration::new(t.tv_sec.unsigned_abs(), u32::try_from(t.tv_nsec).unwrap_or(0))
+        read(ClockId::Boottime)
     }
+}
+
+/// CLOCK_MONOTONIC: it stands still during suspend, and no one can set it.
+///
+/// Only where the server is on this machine and goes by the same clock: then both sleep alike, and no session
+/// ends because the lid was closed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MonotonicClock;
+
+impl Clock for MonotonicClock {
+    fn now(&self) -> Duration {
+        read(ClockId::Monotonic)
+    }
+}
+
+fn read(clock: ClockId) -> Duration {
+    let t = rustix::time::clock_gettime(clock);
+    // Time since boot is never negative, and the nanoseconds are below 10^9.
+    Duration::new(t.tv_sec.unsigned_abs(), u32::try_from(t.tv_nsec).unwrap_or(0))
 }
 
 /// Returns when `clock` shows `deadline` or later.
@@ -64,9 +83,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_boot_clock_goes_forward() {
-        let first = BootClock.now();
-        assert!(first > Duration::ZERO);
-        assert!(BootClock.now() >= first);
+    fn the_clocks_go_forward_and_the_one_that_sleeps_is_never_ahead() {
+        let (monotonic, boot) = (MonotonicClock.now(), BootClock.now());
+        assert!(monotonic > Duration::ZERO);
+        assert!(boot >= monotonic);
+        assert!(MonotonicClock.now() >= monotonic && BootClock.now() >= boot);
     }
 }

@@ -198,8 +198,7 @@ impl<C: Connector, K: Clock> Session<C, K> {
             Err(Failure { text: error, swallowed }) => {
                 self.asks_again = false;
                 let now = self.clock.now();
-                let server = self.servers.current().map(ToString::to_string).unwrap_or_default();
-                self.ready.push(Happening::Unreachable { server, error: error.clone() });
+                self.ready.push(Happening::Unreachable { server: self.server_name(), error: error.clone() });
                 self.server_failed(error);
                 // Requests that arrive though no answer comes back would renew the session for ever,
                 // and whatever it holds would never be free again.
@@ -212,8 +211,14 @@ impl<C: Connector, K: Clock> Session<C, K> {
         }
     }
 
+    /// What the present server is called.
+    fn server_name(&self) -> String {
+        self.servers.current().map(|host| self.connector.name(host)).unwrap_or_default()
+    }
+
     fn server_failed(&mut self, error: String) {
-        if let Some(tried) = self.servers.failed(error) {
+        let name = self.server_name();
+        if let Some(tried) = self.servers.failed(name, error) {
             self.ready.push(Happening::RoundFailed { tried });
         }
     }
@@ -252,7 +257,7 @@ impl<C: Connector, K: Clock> Session<C, K> {
         self.identity.smallest = Some(smallest);
         self.connections += 1;
         let attachment = Attachment {
-            server: self.servers.current().map(ToString::to_string).unwrap_or_default(),
+            server: self.server_name(),
             session: self.identity.id,
             timeout,
             smallest_timeout: smallest,

@@ -67,10 +67,10 @@ mod session;
 mod watches;
 
 pub use client::{Answer, CallError, Client, ClientEvent, ConnectError};
-pub use clock::{BootClock, Clock};
+pub use clock::{BootClock, Clock, MonotonicClock};
 pub use config::{Config, Credential, Pace, Urgency};
 pub use connect_string::{ConnectString, ConnectStringError, DEFAULT_PORT, HostPort, MAX_SERVERS};
-pub use connector::{Connector, TcpConnector};
+pub use connector::{Connector, SocketPath, TcpConnector, UnixConnector};
 pub use happening::{Attachment, DetachCause, Happening, Lost, NotSent, RequestId, SessionEnd};
 pub use session::Session;
 pub use zk_wire as wire;

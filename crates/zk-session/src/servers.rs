@@ -31,11 +31,11 @@ impl Servers {
         self.rounds
     }
 
-    /// The present server failed; the next one is due. Returns the round's failures when it is complete.
-    pub(crate) fn failed(&mut self, error: String) -> Option<Vec<(String, String)>> {
-        let server = self.current().map(ToString::to_string).unwrap_or_default();
+    /// The present server, called `name`, failed; the next one is due. Returns the round's failures when it
+    /// is complete.
+    pub(crate) fn failed(&mut self, name: String, error: String) -> Option<Vec<(String, String)>> {
         self.advance();
-        self.tried.push((server, error));
+        self.tried.push((name, error));
         if self.tried.len() < self.ring.len() {
             return None;
         }
@@ -75,20 +75,20 @@ mod tests {
         let first = servers.current().cloned();
         servers.lost_after_long();
         let others = [servers.current().cloned(), {
-            servers.failed("x".into());
+            servers.failed("h".into(), "x".into());
             servers.current().cloned()
         }];
         assert!(!others.contains(&first));
-        servers.failed("x".into());
+        servers.failed("h".into(), "x".into());
         assert_eq!(servers.current().cloned(), first);
     }
 
     #[test]
     fn a_round_is_told_when_all_have_failed() {
         let mut servers = servers(3);
-        assert_eq!(servers.failed("a".into()), None);
-        assert_eq!(servers.failed("b".into()), None);
-        let round = servers.failed("c".into()).expect("the round is complete");
+        assert_eq!(servers.failed("h".into(), "a".into()), None);
+        assert_eq!(servers.failed("h".into(), "b".into()), None);
+        let round = servers.failed("h".into(), "c".into()).expect("the round is complete");
         assert_eq!(round.iter().map(|(_, error)| error.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!(servers.rounds(), 1);
         servers.lost_after_long();

@@ -118,9 +118,10 @@ impl Timing {
         if self.usable() >= self.needed() { Ok(()) } else { Err(BudgetError(*self)) }
     }
 
-    /// Whether a slow change of the quorum leader would cost the leadership.
+    /// Whether a slow change of the quorum leader would cost the leadership. A server that is alone has
+    /// nobody to change with.
     pub fn warning(&self) -> Option<Warning> {
-        (self.spare() < COMFORTABLE).then_some(Warning::Tight(*self))
+        (!self.touch_lag.is_zero() && self.spare() < COMFORTABLE).then_some(Warning::Tight(*self))
     }
 }
 
@@ -287,6 +288,8 @@ mod tests {
         assert_eq!([spare(10_000), spare(8_000), spare(6_000), spare(5_000)], [35, 26, 17, 12]);
         assert!(program(10_000).warning().is_none());
         assert!(program(6_000).warning().is_some());
+        let alone = Margins { ensemble_tick: Some(ms(0)), early: ms(1_500) };
+        assert_eq!(Timing::new(ms(5_000), &alone).warning(), None, "no quorum leader to change");
         assert!(program(5_000).check().is_ok());
         let message = program(3_000).check().unwrap_err().to_string();
         assert_eq!(

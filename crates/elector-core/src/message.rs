@@ -43,7 +43,8 @@ pub enum Request {
         /// Whether to be told of its next change.
         watch: bool,
     },
-    /// `multi{check(name, -1)}`: a quorum transaction that changes nothing.
+    /// `multi{check(name, -1)}`: a quorum transaction that changes nothing. Where one server is alone and
+    /// answers reads in order with writes, a read of the znode, whose answer is as good as a quorum's.
     Probe {
         /// Our own znode.
         name: String,

@@ -30,6 +30,7 @@ use tokio::runtime::Runtime;
 use crate::builder::Builder;
 use crate::error::{CampaignError, ResignError, StartError, WriteError};
 use crate::leadership::Fence;
+use crate::place::Place;
 use crate::write::Write;
 use crate::{Lost, Token};
 
@@ -38,8 +39,8 @@ use crate::{Lost, Token};
 ///
 /// # Errors
 /// See [`StartError`].
-pub fn connect(servers: &str, path: &str) -> Result<Elector, StartError> {
-    Elector::connect(Builder::new(servers, path))
+pub fn connect(place: impl Into<Place>, path: &str) -> Result<Elector, StartError> {
+    Elector::connect(Builder::new(place.into(), path))
 }
 
 /// One candidate; see [`crate::Elector`].

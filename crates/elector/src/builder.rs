@@ -6,15 +6,18 @@ use std::time::Duration;
 
 use elector_core::{Layout, Margins, OnDisconnect, Timing};
 use zk_session::wire::{self, perms};
-use zk_session::{BootClock, Config, ConnectString, Credential, Session, TcpConnector};
+use zk_session::{BootClock, Config, Credential, MonotonicClock, Session, TcpConnector, UnixConnector};
 
 use crate::driver::{self, Settings};
 use crate::elector::Elector;
 use crate::error::StartError;
 use crate::path;
+use crate::place::{self, Place};
 
-/// The session timeout asked for unless [`Builder::session_timeout`] says otherwise.
+/// The session timeout asked of an ensemble unless [`Builder::session_timeout`] says otherwise.
 pub const DEFAULT_SESSION_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same on this machine alone, where no quorum leader changes.
+pub const LOCAL_SESSION_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest session timeout that can be asked for: a day.
 const LONGEST_SESSION_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// The longest id in bytes.
@@ -34,10 +37,10 @@ pub struct AclEntry {
 /// How an [`Elector`] is set up; made by [`Elector::builder`].
 #[derive(Clone)]
 pub struct Builder {
-    servers: String,
+    place: Place,
     path: String,
     id: Option<String>,
-    session_timeout: Duration,
+    session_timeout: Option<Duration>,
     layout: Layout,
     credentials: Vec<Credential>,
     acl: Option<Vec<AclEntry>>,
@@ -49,12 +52,12 @@ pub struct Builder {
 }
 
 impl Builder {
-    pub(crate) fn new(servers: &str, path: &str) -> Builder {
+    pub(crate) fn new(place: Place, path: &str) -> Builder {
         Builder {
-            servers: servers.to_owned(),
+            place,
             path: path.to_owned(),
             id: None,
-            session_timeout: DEFAULT_SESSION_TIMEOUT,
+            session_timeout: None,
             layout: Layout::default(),
             credentials: Vec::new(),
             acl: None,
@@ -73,9 +76,9 @@ impl Builder {
     }
 
     /// How long the others wait when this machine dies; the servers may answer another. Default:
-    /// 10 s, which leaves room for a change of the quorum leader.
+    /// 10 s, which leaves room for a change of the quorum leader; 5 s in [`Place::Local`].
     pub fn session_timeout(mut self, timeout: Duration) -> Builder {
-        self.session_timeout = timeout;
+        self.session_timeout = Some(timeout);
         self
     }
 
@@ -103,7 +106,7 @@ impl Builder {
 
     /// The ensemble's `tickTime`. Without it half the session timeout is assumed, the longest that
     /// the servers' defaults allow; knowing it makes room in the lease. Zero is for one server
-    /// that is alone by its nature, and is unsafe anywhere else.
+    /// that is alone by its nature, and is unsafe anywhere else; [`Place::Local`] needs no saying.
     pub fn ensemble_tick(mut self, tick: Duration) -> Builder {
         self.margins.ensemble_tick = Some(tick);
         self
@@ -146,7 +149,11 @@ impl Builder {
 
     /// The periods and bounds that follow from these options, if the servers grant the timeout.
     pub fn timing(&self) -> Timing {
-        Timing::new(self.session_timeout, &self.margins)
+        Timing::new(self.timeout(), &self.place.margins(self.margins))
+    }
+
+    fn timeout(&self) -> Duration {
+        self.session_timeout.unwrap_or_else(|| self.place.default_timeout())
     }
 
     /// Starts without waiting for a server.
@@ -155,14 +162,25 @@ impl Builder {
     /// Whatever is wrong with the options. Nothing was sent then.
     pub fn start(self) -> Result<Elector, StartError> {
         let settings = self.settings()?;
-        let servers: ConnectString = self.servers.parse().map_err(|e| StartError::Servers(format!("{e}")))?;
-        let config = Config {
-            timeout: self.session_timeout,
+        let config = |servers| Config {
+            timeout: settings.timeout,
             credentials: self.credentials.clone(),
             ..Config::new(servers)
         };
-        let session = move || Session::new(config, TcpConnector, BootClock);
-        driver::start(session, settings, self.own_thread)
+        match &self.place {
+            Place::Ensemble(servers) => {
+                let servers = servers.parse().map_err(|error| StartError::Servers(format!("{error}")))?;
+                let config = config(servers);
+                let session = move || Session::new(config, TcpConnector, BootClock);
+                driver::start(session, settings, self.own_thread)
+            }
+            Place::Local(socket) => {
+                let config = config(place::only_server(socket));
+                let connector = UnixConnector::new(socket);
+                let session = move || Session::new(config, connector, MonotonicClock);
+                driver::start(session, settings, self.own_thread)
+            }
+        }
     }
 
     /// Starts, and waits until a server carries a session.
@@ -191,8 +209,9 @@ impl Builder {
             Some(id) => validate_id(id)?,
             None => format!("pid-{}", std::process::id()),
         };
-        if self.session_timeout > LONGEST_SESSION_TIMEOUT {
-            return Err(StartError::SessionTimeout(self.session_timeout));
+        let timeout = self.timeout();
+        if timeout > LONGEST_SESSION_TIMEOUT {
+            return Err(StartError::SessionTimeout(timeout));
         }
         self.timing().check()?;
         let acl = self.wire_acl()?;
@@ -200,8 +219,9 @@ impl Builder {
             path: Arc::from(self.path.as_str()),
             id: Arc::from(id.as_str()),
             layout: self.layout,
-            timeout: self.session_timeout,
-            margins: self.margins,
+            timeout,
+            margins: self.place.margins(self.margins),
+            alone: matches!(self.place, Place::Local(_)),
             on_disconnect: self.on_disconnect,
             path_acl: self.path_acl(&acl),
             acl,
@@ -252,7 +272,7 @@ impl Builder {
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("servers", &self.servers)
+            .field("place", &self.place)
             .field("path", &self.path)
             .field("id", &self.id)
             .field("layout", &self.layout)

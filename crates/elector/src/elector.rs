@@ -10,17 +10,18 @@ use crate::builder::Builder;
 use crate::campaign::Campaign;
 use crate::driver::{Command, Reach, Settings};
 use crate::error::{CampaignError, StartError};
+use crate::place::Place;
 use crate::role::{Notice, Role};
 
-/// Connects to an ensemble as one candidate of the election at `path`, with the defaults of
-/// [`Builder`]. `servers` is a connect string: `zk1:2181,zk2:2181,zk3:2181/chroot`.
+/// Connects as one candidate of the election at `path`, with the defaults of [`Builder`]. `place` is an
+/// ensemble's connect string, `zk1:2181,zk2:2181,zk3:2181/chroot`, or any [`Place`].
 ///
 /// Waits until a server carries a session, without limit; cancelling it leaves nothing behind.
 ///
 /// # Errors
 /// See [`StartError`].
-pub async fn connect(servers: &str, path: &str) -> Result<Elector, StartError> {
-    Elector::builder(servers, path).connect().await
+pub async fn connect(place: impl Into<Place>, path: &str) -> Result<Elector, StartError> {
+    Elector::builder(place, path).connect().await
 }
 
 /// One candidate of one election, on a session of its own.
@@ -68,9 +69,10 @@ impl Elector {
         Elector { handles }
     }
 
-    /// Options for a candidate of the election at `path`.
-    pub fn builder(servers: &str, path: &str) -> Builder {
-        Builder::new(servers, path)
+    /// Options for a candidate of the election at `path`. `place` is an ensemble's connect string, or any
+    /// [`Place`].
+    pub fn builder(place: impl Into<Place>, path: &str) -> Builder {
+        Builder::new(place.into(), path)
     }
 
     /// Enters the election and waits its turn. It contends from this call on, polled or not.

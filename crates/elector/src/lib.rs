@@ -22,7 +22,8 @@
 //!
 //! Not even an acknowledged write proves that a session was renewed by it: the deadline counts from
 //! what provably reached the quorum leader's session table. Times come from `CLOCK_BOOTTIME`, which
-//! goes on during suspend, never from the wall clock.
+//! goes on during suspend, never from the wall clock. Where one server on this machine is the whole
+//! [`Place`], its word is enough, and both sides go by `CLOCK_MONOTONIC`.
 //!
 //! # A leader in ten lines
 //!
@@ -102,17 +103,19 @@ mod elector;
 mod error;
 mod leadership;
 mod path;
+mod place;
 mod reader;
 mod role;
 mod term;
 mod write;
 
-pub use builder::{AclEntry, Builder, DEFAULT_SESSION_TIMEOUT};
+pub use builder::{AclEntry, Builder, DEFAULT_SESSION_TIMEOUT, LOCAL_SESSION_TIMEOUT};
 pub use campaign::Campaign;
 pub use elector::{Elector, connect};
 pub use elector_core::{BudgetError, Error, Layout, Lost, OnDisconnect, Timing, Token, TokenError};
 pub use error::{CampaignError, ElectionPathError, ResignError, StartError, WriteError};
 pub use leadership::{Fence, Leadership};
+pub use place::{LeaseClock, Place};
 pub use reader::{ContenderInfo, ReadError, Reader, Snapshot};
 pub use role::{Neighbour, Notice, Role};
 pub use write::Write;

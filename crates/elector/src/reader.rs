@@ -5,11 +5,12 @@ use std::time::Duration;
 use elector_core::{Contender, Layout, Token, contender};
 use zk_session::wire::ErrorCode;
 use zk_session::{
-    BootClock, CallError, Client, Clock, Config, ConnectError, ConnectString, Credential, SessionEnd,
+    CallError, Client, Config, ConnectError, Credential, MonotonicClock, SessionEnd, UnixConnector,
 };
 
 use crate::error::ElectionPathError;
 use crate::path;
+use crate::place::{self, Place};
 
 /// The session of a reader owns nothing; a short timeout leaves nothing behind for long.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
@@ -22,6 +23,7 @@ const LONGEST_ID: usize = 1024;
 #[derive(Debug)]
 pub struct Reader {
     client: Client,
+    place: Place,
     path: String,
 }
 
@@ -95,34 +97,44 @@ pub struct Snapshot {
 }
 
 impl Reader {
-    /// Connects to one of `servers`, at most for `within`, to read the election at `path`.
+    /// Connects to `place`, at most for `within`, to read the election at `path`. `place` is an ensemble's
+    /// connect string, or any [`Place`].
     ///
     /// Cancelling it leaves nothing behind but a session that ends by itself.
     ///
     /// # Errors
     /// See [`ReadError`].
     pub async fn connect(
-        servers: &str,
+        place: impl Into<Place>,
         path: &str,
         credentials: Vec<(String, Vec<u8>)>,
         within: Duration,
     ) -> Result<Reader, ReadError> {
         path::validate(path)?;
-        let servers: ConnectString =
-            servers.parse().map_err(|error| ReadError::Servers(format!("{error}")))?;
+        let place = place.into();
         let credentials =
             credentials.into_iter().map(|(scheme, auth)| Credential::new(scheme, auth)).collect();
-        let config = Config { timeout: SESSION_TIMEOUT, credentials, ..Config::new(servers) };
-        match Client::connect_within(config, within).await {
-            Ok(client) => Ok(Reader { client, path: path.to_owned() }),
+        let config = |servers| Config { timeout: SESSION_TIMEOUT, credentials, ..Config::new(servers) };
+        let connected = match &place {
+            Place::Ensemble(servers) => {
+                let servers = servers.parse().map_err(|error| ReadError::Servers(format!("{error}")))?;
+                Client::connect_within(config(servers), within).await
+            }
+            Place::Local(socket) => {
+                let config = config(place::only_server(socket));
+                Client::connect_with(config, UnixConnector::new(socket), MonotonicClock, within).await
+            }
+        };
+        match connected {
+            Ok(client) => Ok(Reader { client, place, path: path.to_owned() }),
             Err(ConnectError::Unreachable { tried }) => Err(ReadError::Unreachable { tried }),
             Err(ConnectError::Ended(SessionEnd::AuthFailed)) => Err(ReadError::AuthFailed),
             Err(error) => Err(ReadError::Interrupted(error.to_string())),
         }
     }
 
-    /// Reads the election after a sync, so that it shows everything that was answered to
-    /// anybody before. Waits for a connection without limit.
+    /// Reads the election, so that it shows everything that was answered to anybody before: after a
+    /// sync, unless one server is the whole place. Waits for a connection without limit.
     ///
     /// Cancel safe.
     ///
@@ -130,11 +142,7 @@ impl Reader {
     /// See [`ReadError`].
     pub async fn snapshot(&self) -> Result<Snapshot, ReadError> {
         let path = &self.path;
-        match self.client.sync(path).await {
-            // A sync of what is not there is answered all the same, by some servers with a code.
-            Ok(_) | Err(CallError::Refused(ErrorCode::NoNode)) => {}
-            Err(error) => return Err(trouble(path, error)),
-        }
+        self.sync().await?;
         let (names, parent, sent) = match self.client.get_children2(path, false).await {
             Ok(answer) => (answer.value.0, answer.value.1, answer.sent),
             Err(CallError::Refused(ErrorCode::NoNode)) => {
@@ -155,6 +163,18 @@ impl Reader {
     /// Closes the session.
     pub async fn close(self) {
         self.client.close().await;
+    }
+
+    /// Lets the server that is read catch up, where there are others that may be ahead of it.
+    async fn sync(&self) -> Result<(), ReadError> {
+        if matches!(self.place, Place::Local(_)) {
+            return Ok(());
+        }
+        match self.client.sync(&self.path).await {
+            // A sync of what is not there is answered all the same, by some servers with a code.
+            Ok(_) | Err(CallError::Refused(ErrorCode::NoNode)) => Ok(()),
+            Err(error) => Err(trouble(&self.path, error)),
+        }
     }
 
     async fn contenders(&self, queue: &[Contender]) -> Result<Vec<ContenderInfo>, ReadError> {
@@ -182,7 +202,7 @@ impl Reader {
         layout: Option<Layout>,
         sent: Option<Duration>,
     ) -> Snapshot {
-        let now = BootClock.now();
+        let now = self.place.clock().now();
         Snapshot {
             contenders,
             layout,

@@ -14,7 +14,7 @@ async fn one_leads() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 async fn candidate(server: &TestServer, id: &str) -> Elector {
-    Elector::builder(&server.connect_string(), "/billing").id(id).connect().await.expect("the server is up")
+    Elector::builder(server.connect_string(), "/billing").id(id).connect().await.expect("the server is up")
 }
 
 #[tokio::test]

@@ -46,6 +46,9 @@ impl Settings {
                 child: Vec::new(),
             },
             Request::Read { name, watch } => wire::Request::GetData { path: znode(name), watch: *watch },
+            Request::Probe { name } if self.alone => {
+                wire::Request::Exists { path: znode(name), watch: false }
+            }
             Request::Probe { name } => {
                 wire::Request::Multi(vec![MultiOp::Check { path: znode(name), version: -1 }])
             }

@@ -89,7 +89,8 @@ impl<C: Connector, K: Clock> Driver<C, K> {
             session: attachment.session,
             timeout: attachment.timeout,
             connect_sent: Moment::from_origin(attachment.connect_sent),
-            taken_back: attachment.taken_back,
+            // A server that dies and is replaced looks the same where all are at one place.
+            taken_back: attachment.taken_back && !self.settings.alone,
         });
         let timing = *self.candidate.timing();
         if self.warned != Some(timing) {

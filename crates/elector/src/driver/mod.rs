@@ -69,6 +69,8 @@ pub(crate) struct Settings {
     pub(crate) layout: Layout,
     pub(crate) timeout: Duration,
     pub(crate) margins: Margins,
+    /// One server is the whole place: its reads prove what elsewhere takes a quorum.
+    pub(crate) alone: bool,
     pub(crate) on_disconnect: OnDisconnect,
     pub(crate) acl: Vec<Acl>,
     /// For the path under which znodes are made, should it be missing.
@@ -250,6 +252,8 @@ impl<C: Connector, K: Clock> Driver<C, K> {
             ping_every: pace.ping_every,
             urgency: match pace.hurry_until {
                 Some(until) => zk_session::Urgency::Until(until.since_origin()),
+                // No crowd on one machine needs to be spread out, and its next server is up at once.
+                None if self.settings.alone => zk_session::Urgency::Until(Duration::MAX),
                 None => zk_session::Urgency::Relaxed,
             },
         });

@@ -4,7 +4,7 @@
 //!   folders; each can be killed, stopped, restarted, and cut off from its peers.
 //! * [`Proxy`]: a relay in front of a server that cuts, holds, delays, refuses, counts, and shows frames to hooks.
 //! * [`Onlooker`]: a small client, independent of the project's own, that tells from outside what is there and when.
-//! * [`start_curator_latch`], [`start_go_master`]: contenders of other families. [`LineProcess`]: any program under
+//! * [`Peer`], [`start_curator_latch`], [`start_go_master`]: contenders of other families. [`LineProcess`]: any program under
 //!   test that speaks in lines.
 //!
 //! All of it blocks; called from an async test it blocks that test's thread, which is what a test wants.
@@ -32,7 +32,7 @@ pub use frames::{Frame, op};
 pub use lines::{Line, LineProcess, Output};
 pub use link::{Control, Counts, Direction, Verdict};
 pub use onlooker::{Gone, Kind, NodeStat, Onlooker, Trouble};
-pub use peers::{require_peers, start_curator_latch, start_go_master};
+pub use peers::{Peer, require_peers, start_curator_latch, start_go_master};
 pub use ports::Port;
 pub use proxy::Proxy;
 pub use requirement::{RELEASE, REQUIRE_ALL, require, rounds};

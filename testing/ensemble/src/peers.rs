@@ -1,7 +1,8 @@
 //! Foreign contenders: real programs of other families that stand in one election with ours.
 //!
 //! Their sources are in this crate's folder `peers`. Each is compiled once, into the build's own directory, whichever test
-//! comes first; a changed source is compiled again. They end with the value that holds them.
+//! comes first; a changed source is compiled again. kazoo itself is put into that directory by `scripts/setup`. They end
+//! with the value that holds them.
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,8 +15,13 @@ use crate::requirement::{available, require};
 use crate::server::{LOGGER_JAR, ZOOKEEPER_JAR};
 use crate::spawn::bound_command;
 
-const CURATOR_SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/curator/LatchPeer.java");
-const GO_SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/go/main.go");
+const LATCH_SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/curator/LatchPeer.java");
+const LOCK_SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/curator/LockPeer.java");
+const GO_MASTER_SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/go/main.go");
+const GO_LOCK_SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/go-lock/main.go");
+const KAZOO_SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/kazoo/peer.py");
+/// Where `scripts/setup` puts kazoo, in the directory of [`build_directory`].
+const KAZOO_PYTHON: &str = "kazoo/bin/python3";
 /// Where Debian's `-dev` packages put the sources of Go libraries.
 const GO_PATH: &str = "/usr/share/gocode";
 const GO_LIBRARY: &str = "/usr/share/gocode/src/github.com/samuel/go-zookeeper/zk/conn.go";
@@ -29,7 +35,8 @@ const CURATOR_JARS: [&str; 6] = [
     LOGGER_JAR,
 ];
 
-/// Whether the foreign contenders can be compiled and started here, servers included; as [`require`] otherwise.
+/// Whether contenders with Curator and with go-zookeeper can be compiled and started here, servers included; as
+/// [`require`] otherwise.
 ///
 /// # Panics
 /// As [`require`].
@@ -37,6 +44,77 @@ const CURATOR_JARS: [&str; 6] = [
 pub fn require_peers() -> bool {
     let files: Vec<&str> = CURATOR_JARS.into_iter().chain([GO_LIBRARY]).collect();
     require() && available(&["javac", "go"], &files)
+}
+
+/// The same for contenders with kazoo.
+///
+/// # Panics
+/// As [`require`].
+#[must_use]
+fn require_kazoo() -> bool {
+    let python = build_directory().join(KAZOO_PYTHON);
+    require() && available(&[], &[&python.to_string_lossy()])
+}
+
+/// The recipes of other libraries that elect by sequential znodes. Their programs all speak alike: `LEADING id at=N`
+/// when the work begins and `LOST id at=N` when it has stopped, before anything is released; N is CLOCK_MONOTONIC in
+/// nanoseconds. They obey `close` (then `CLOSED id`), `start` and `quit` (then `BYE id`), and where the library can tell
+/// who contends, `contenders` (then `CONTENDERS id id …`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Peer {
+    /// Curator's LeaderSelector; it can tell who contends.
+    CuratorSelector,
+    /// Curator's InterProcessMutex.
+    CuratorMutex,
+    /// go-zookeeper's Lock.
+    GoLock,
+    /// kazoo's Election with a lock of its own class that uses the names of the three above; it can tell who contends.
+    KazooJoined,
+    /// kazoo's Election as it comes; it can tell who contends.
+    KazooElection,
+    /// kazoo's Lock as it comes; it can tell who contends.
+    KazooLock,
+}
+
+impl Peer {
+    /// Whether this one can be started here, servers included; as [`require`] otherwise.
+    ///
+    /// # Panics
+    /// As [`require`].
+    #[must_use]
+    pub fn require(self) -> bool {
+        match self {
+            Peer::CuratorSelector | Peer::CuratorMutex | Peer::GoLock => require_peers(),
+            Peer::KazooJoined | Peer::KazooElection | Peer::KazooLock => require_kazoo(),
+        }
+    }
+
+    /// Starts a contender in the election at `path`.
+    ///
+    /// # Panics
+    /// When it cannot be compiled or started.
+    #[must_use]
+    pub fn start(self, connect: &str, path: &str, id: &str, session_timeout: Duration) -> LineProcess {
+        let mut command = match self {
+            Peer::CuratorSelector | Peer::CuratorMutex => java(LOCK_SOURCE, "LockPeer"),
+            Peer::GoLock => go(GO_LOCK_SOURCE),
+            Peer::KazooJoined | Peer::KazooElection | Peer::KazooLock => {
+                let mut python = bound_command(build_directory().join(KAZOO_PYTHON));
+                python.arg(KAZOO_SOURCE);
+                python
+            }
+        };
+        command.args([connect, path, id]).arg(session_timeout.as_millis().to_string());
+        command.args(match self {
+            Peer::CuratorSelector => Some("selector"),
+            Peer::CuratorMutex => Some("mutex"),
+            Peer::GoLock => None,
+            Peer::KazooJoined => Some("joined"),
+            Peer::KazooElection => Some("election"),
+            Peer::KazooLock => Some("lock"),
+        });
+        LineProcess::start(command).expect("the peer can be started")
+    }
 }
 
 /// Starts a contender of Curator's LeaderLatch in the election at `path`.
@@ -48,18 +126,8 @@ pub fn require_peers() -> bool {
 /// When it cannot be compiled or started.
 #[must_use]
 pub fn start_curator_latch(connect: &str, path: &str, id: &str, session_timeout: Duration) -> LineProcess {
-    let jars = CURATOR_JARS.join(":");
-    let classes = compiled(CURATOR_SOURCE, |out| {
-        let mut javac = Command::new("javac");
-        javac.args(["-cp", &jars, "-d"]).arg(out).arg(CURATOR_SOURCE);
-        javac
-    });
-    let mut command = bound_command("java");
-    command
-        .args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"])
-        .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
-        .args(["-cp", &format!("{}:{jars}", classes.display()), "LatchPeer", connect, path, id])
-        .arg(session_timeout.as_millis().to_string());
+    let mut command = java(LATCH_SOURCE, "LatchPeer");
+    command.args([connect, path, id]).arg(session_timeout.as_millis().to_string());
     LineProcess::start(command).expect("the Curator peer can be started")
 }
 
@@ -72,9 +140,32 @@ pub fn start_curator_latch(connect: &str, path: &str, id: &str, session_timeout:
 /// When it cannot be compiled or started.
 #[must_use]
 pub fn start_go_master(connect: &str, root: &str, master: &str, id: &str) -> LineProcess {
-    let directory = compiled(GO_SOURCE, |out| {
+    let mut command = go(GO_MASTER_SOURCE);
+    command.args([connect, root, master, id]);
+    LineProcess::start(command).expect("the Go peer can be started")
+}
+
+/// The command that runs this class of this source, with Curator.
+fn java(source: &str, class: &str) -> Command {
+    let jars = CURATOR_JARS.join(":");
+    let classes = compiled(source, |out| {
+        let mut javac = Command::new("javac");
+        javac.args(["-cp", &jars, "-d"]).arg(out).arg(source);
+        javac
+    });
+    let mut command = bound_command("java");
+    command
+        .args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"])
+        .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+        .args(["-cp", &format!("{}:{jars}", classes.display()), class]);
+    command
+}
+
+/// The command that runs this source, with go-zookeeper.
+fn go(source: &str) -> Command {
+    let directory = compiled(source, |out| {
         let mut go = Command::new("go");
-        go.args(["build", "-o"]).arg(out.join("peer")).arg(GO_SOURCE);
+        go.args(["build", "-o"]).arg(out.join("peer")).arg(source);
         // Debian's libraries are laid out for a build without modules, which needs no network.
         go.env("GO111MODULE", "off")
             .env("GOPATH", GO_PATH)
@@ -82,9 +173,7 @@ pub fn start_go_master(connect: &str, root: &str, master: &str, id: &str) -> Lin
             .env("GOCACHE", out.join("cache"));
         go
     });
-    let mut command = bound_command(directory.join("peer"));
-    command.args([connect, root, master, id]);
-    LineProcess::start(command).expect("the Go peer can be started")
+    bound_command(directory.join("peer"))
 }
 
 /// The directory with what `compiler` makes of `source`, made now unless it is there.

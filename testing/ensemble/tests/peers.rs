@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use zk_ensemble::{Ensemble, Onlooker, require_peers, start_curator_latch, start_go_master};
+use zk_ensemble::{Ensemble, Onlooker, Peer, require_peers, start_curator_latch, start_go_master};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const SESSION: Duration = Duration::from_secs(5);
@@ -48,4 +48,49 @@ fn two_plain_go_programs_take_turns() {
     first.send("quit").unwrap();
     assert!(first.wait_for_end(LIMIT).success());
     second.wait_for("LEADING second", LIMIT);
+}
+
+#[test]
+fn two_of_each_lock_recipe_take_turns() {
+    let peers = [
+        (Peer::CuratorSelector, "-lock-0000000000", true),
+        (Peer::CuratorMutex, "-lock-0000000000", false),
+        (Peer::GoLock, "-lock-0000000000", false),
+        (Peer::KazooJoined, "-lock-0000000000", true),
+        (Peer::KazooElection, "__lock__0000000000", true),
+        (Peer::KazooLock, "__lock__0000000000", true),
+    ];
+    if !peers.iter().all(|(peer, ..)| peer.require()) {
+        return;
+    }
+    let mut ensemble = Ensemble::start(1);
+    let connect = ensemble.connect_string();
+    let mut onlooker = Onlooker::connect(ensemble.server(0).address()).unwrap();
+    for (peer, name, tells) in peers {
+        let path = format!("/{peer:?}");
+        let mut first = peer.start(&connect, &path, "first", SESSION);
+        first.wait_for("LEADING first at=", LIMIT);
+        let children = onlooker.children(&path).unwrap();
+        assert!(children.len() == 1 && children[0].ends_with(name), "{children:?}");
+        let mut second = peer.start(&connect, &path, "second", SESSION);
+        while onlooker.children(&path).unwrap().len() < 2 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        if tells {
+            second.send("contenders").unwrap();
+            second.wait_for("CONTENDERS first second", LIMIT);
+        }
+        first.send("close").unwrap();
+        first.wait_for("LOST first at=", LIMIT);
+        second.wait_for("LEADING second at=", LIMIT);
+        first.wait_for("CLOSED first", LIMIT);
+        first.send("start").unwrap();
+        while onlooker.children(&path).unwrap().len() < 2 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        second.process().kill();
+        first.wait_for("LEADING first at=", LIMIT);
+        first.send("quit").unwrap();
+        assert!(first.wait_for_end(LIMIT).success());
+    }
 }

@@ -29,18 +29,38 @@ fn foreign_contenders_are_named_with_the_layout_that_fits() {
     }
     let server = shared_server();
     let mut onlooker = onlooker(&server);
-    onlooker.create("/foreign", b"", Kind::Persistent).expect("created");
-    let theirs = "/foreign/_c_0f8fad5b-d9cb-469f-a165-70867728950e-lock-";
-    onlooker.create(theirs, b"theirs", Kind::EphemeralSequential).expect("created");
-    let before = onlooker.children("/foreign").expect("a list");
-
-    let servers = server.connect_string();
-    let output = Elector::run(&servers, "one", SHORT).word("/foreign").script("echo must not run").output();
-    assert_eq!(output.code, Some(2), "{}", output.stderr);
-    assert!(output.stderr.contains("--layout lock"), "{}", output.stderr);
-    assert!(output.stderr.contains("-lock-0000000000"), "{}", output.stderr);
-    assert_eq!(output.stdout, "");
-    assert_eq!(onlooker.children("/foreign").expect("a list"), before, "nothing of ours was left");
+    let (latch, lock) =
+        ("_c_0f8fad5b-d9cb-469f-a165-70867728950e-latch-", "_c_0f8fad5bd9cb469fa16570867728950e-lock-");
+    let kazoo = "0f8fad5bd9cb469fa16570867728950e__lock__";
+    // Who is there, the layout asked for, and the words that name them and what fits.
+    let cases: [(&[&str], &str, &[&str]); 6] = [
+        (&[lock], "latch", &["Go's Lock", "-lock-0000000000", "use --layout lock"]),
+        (&[kazoo], "latch", &["kazoo", "__lock__0000000000", "use --layout kazoo"]),
+        (&[latch], "lock", &["Curator LeaderLatch", "-latch-0000000000", "use --layout latch"]),
+        (&[kazoo], "lock", &["__lock__0000000000", "use --layout kazoo"]),
+        (&[lock, latch], "lock", &["Curator LeaderLatch", "-latch-0000000001", "use another path"]),
+        (&["0f8fad5b__rlock__"], "kazoo", &["__rlock__0000000000", "use another path"]),
+    ];
+    for (number, (present, layout, words)) in cases.into_iter().enumerate() {
+        let path = format!("/foreign-{number}");
+        onlooker.create(&path, b"", Kind::Persistent).expect("created");
+        for stem in present {
+            let theirs = format!("{path}/{stem}");
+            onlooker.create(&theirs, b"theirs", Kind::EphemeralSequential).expect("created");
+        }
+        let before = onlooker.children(&path).expect("a list");
+        let options = format!("{SHORT} --layout {layout}");
+        let output = Elector::run(&server.connect_string(), "one", &options)
+            .word(&path)
+            .script("echo must not run")
+            .output();
+        assert_eq!(output.code, Some(2), "{}", output.stderr);
+        for word in words {
+            assert!(output.stderr.contains(word), "{word}: {}", output.stderr);
+        }
+        assert_eq!(output.stdout, "");
+        assert_eq!(onlooker.children(&path).expect("a list"), before, "nothing of ours was left");
+    }
     onlooker.close().expect("closed");
 }
 

@@ -57,8 +57,9 @@ among several machines needs -n and --at-least.
 pub(crate) const RUN_MORE: &str = "
 More:
       --layout latch|lock|kazoo|single
-                            whom it stands beside in one election: latch is Curator's LeaderLatch, single the
-                            path itself as one znode; lock and kazoo are not in this version  [latch]
+                            whom it stands beside in one election: latch is Curator's LeaderLatch; lock its
+                            LeaderSelector and InterProcessMutex, and Go's Lock; kazoo Python's Election and Lock;
+                            single the path itself as one znode. All must use the same  [latch]
       --acl LIST            rights on what it creates: creator, open, or scheme:id:rights separated by commas,
                             such as world:anyone:r,auth::cdrwa  [creator with --auth-file, else open]
       --ensemble-tick DURATION

@@ -15,7 +15,7 @@ mod tests;
 mod values;
 
 pub(crate) use env::Environment;
-pub(crate) use options::{Layout, OnExit, RunOptions, StatusOptions};
+pub(crate) use options::{OnExit, RunOptions, StatusOptions};
 pub(crate) use serve::ServeOptions;
 
 use clap::Parser;

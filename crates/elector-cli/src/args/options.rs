@@ -10,6 +10,7 @@ use super::values::{self, Given};
 use crate::log::{Color, Format, LogOptions};
 use crate::program;
 use crate::text;
+use elector::Layout;
 use rustix::process::Signal;
 use std::ffi::OsString;
 use std::path::Path;
@@ -69,13 +70,6 @@ where is this election held? Neither --zookeeper nor --local was given.
 pub(crate) enum OnExit {
     Resign,
     Restart,
-}
-
-/// Which znodes to make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Layout {
-    Latch,
-    Single,
 }
 
 /// What every command needs.
@@ -327,11 +321,8 @@ fn wait<'a>(s: &mut Sources<'a>, args: &'a RunArgs) -> Result<Option<Duration>, 
 }
 
 fn layout<'a>(s: &mut Sources<'a>, args: &'a RunArgs) -> Result<Layout, String> {
-    match s.choice("layout", args.layout.as_ref(), &["latch", "lock", "kazoo", "single"])? {
-        "latch" => Ok(Layout::Latch),
-        "single" => Ok(Layout::Single),
-        name => Err(format!("--layout {name}: not in this version; it has latch and single")),
-    }
+    let name = s.choice("layout", args.layout.as_ref(), &["latch", "lock", "kazoo", "single"])?;
+    name.parse().map_err(|error| format!("--layout {name}: {error}"))
 }
 
 fn stop_signal(given: Given<'_>) -> Result<Signal, String> {

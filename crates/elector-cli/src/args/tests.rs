@@ -39,8 +39,23 @@ fn the_defaults_are_those_of_the_help() {
     assert_eq!(options.takeover_delay, Duration::ZERO);
     assert_eq!((options.ensemble_tick, options.common.connect_timeout), (None, None));
     assert!(!options.stop_on_disconnect);
-    assert_eq!(options.layout, Layout::Latch);
+    assert_eq!(options.layout, elector::Layout::Latch);
     assert!(options.common.warnings.is_empty() && options.common.details.is_empty());
+}
+
+#[test]
+fn every_layout_has_its_name() {
+    use elector::Layout;
+    let named = [
+        ("latch", Layout::Latch),
+        ("lock", Layout::Lock),
+        ("kazoo", Layout::Kazoo),
+        ("single", Layout::Single),
+    ];
+    for (name, layout) in named {
+        let options = run(&format!("run -z zk1 --layout {name} /b -- x")).expect(name);
+        assert_eq!(options.layout, layout);
+    }
 }
 
 #[test]
@@ -85,7 +100,7 @@ fn every_option_can_come_from_the_environment_and_a_flag_wins() {
     assert!(options.stop_on_disconnect);
     assert_eq!(options.session_timeout, Duration::from_secs(8));
     assert_eq!(options.common.connect_timeout, Some(Duration::from_secs(9)));
-    assert_eq!(options.layout, Layout::Single);
+    assert_eq!(options.layout, elector::Layout::Single);
     assert_eq!(options.acl.as_deref(), Some("open"));
     assert_eq!(options.ensemble_tick, Some(Duration::from_secs(2)));
     assert_eq!(options.loss_grace, Duration::from_millis(1500));
@@ -136,8 +151,7 @@ fn each_bad_line_gets_one_line_that_names_it() {
         ("run -z a --session-timeout 1e99 /b -- x", &["needs a unit"]),
         ("run -z a --stop-signal STOP /b -- x", &["--stop-signal STOP", "TERM"]),
         ("run -z a --on-exit restrat /b -- x", &["did you mean restart"]),
-        ("run -z a --layout lock /b -- x", &["--layout lock", "not in this version"]),
-        ("run -z a --layout kazoo /b -- x", &["--layout kazoo", "not in this version"]),
+        ("run -z a --layout kazo /b -- x", &["--layout kazo", "did you mean kazoo"]),
         ("run -z a --containment require-cgroup /b -- x", &["require-cgroup", "not in this version"]),
         ("run -z a -E 256 /b -- x", &["--conflict-exit-code 256", "0 to 255"]),
         ("run -z a -n --wait 1s /b -- x", &["--nonblock and --wait"]),

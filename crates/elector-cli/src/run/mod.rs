@@ -11,7 +11,7 @@ mod narrator;
 mod term;
 mod waiting;
 
-use crate::args::{Layout, RunOptions};
+use crate::args::RunOptions;
 use crate::exit;
 use crate::log::{About, Entry, Level, Log};
 use crate::program::{self, Event, Keeper, NotRunnable};
@@ -127,10 +127,7 @@ fn configure(options: &RunOptions) -> Result<elector::Builder, String> {
     let mut builder = Elector::builder(&common.servers, &common.election)
         .id(options.id.as_str())
         .session_timeout(options.session_timeout)
-        .layout(match options.layout {
-            Layout::Latch => elector::Layout::Latch,
-            Layout::Single => elector::Layout::Single,
-        })
+        .layout(options.layout)
         .stop_early(options.loss_grace + KILL_MARGIN)
         .on_disconnect(match options.stop_on_disconnect {
             true => elector::OnDisconnect::Stop,

@@ -133,11 +133,9 @@ impl Family {
 impl fmt::Display for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Family::Latch => "Curator LeaderLatch, or elector with layout latch",
-            Family::Lock => {
-                "Curator LeaderSelector, Go's Lock, another lock recipe, or elector with layout lock"
-            }
-            Family::Kazoo => "kazoo, or elector with layout kazoo",
+            Family::Latch => "Curator LeaderLatch or elector (layout latch)",
+            Family::Lock => "Curator LeaderSelector or Go's Lock (layout lock)",
+            Family::Kazoo => "kazoo (layout kazoo)",
             Family::Other => "an unknown family of sequential znodes",
         })
     }

@@ -98,7 +98,7 @@ fn a_foreign_family_that_appears_later_is_warned_of_once() {
     let mut c = leading_at_the_audit();
     c.listed("A3 _c_x-lock-0000000004");
     c.says_besides_probes(&[
-        "warn: contenders of Curator LeaderSelector or another lock recipe (layout lock) appeared \
+        "warn: contenders of Curator LeaderSelector or Go's Lock (layout lock) appeared \
          (for example \"_c_x-lock-0000000004\"), which this layout does not exclude",
     ]);
     c.answering_probes_until(600_020);

@@ -10,7 +10,7 @@ fn a_foreign_family_is_refused_and_the_fitting_layout_named() {
     c.listed("_c_x-lock-0000000001 _c_y-lock-0000000002");
     c.says(&[
         "FAIL: contenders here that this layout does not exclude: \
-         Curator LeaderSelector or another lock recipe (layout lock) (for example \"_c_x-lock-0000000001\"); \
+         Curator LeaderSelector or Go's Lock (layout lock) (for example \"_c_x-lock-0000000001\"); \
          use --layout lock",
         "left",
     ]);

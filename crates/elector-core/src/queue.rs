@@ -34,12 +34,15 @@ use crate::message::{Answer, Change, Output, Refusal, Request, RequestId};
 use crate::moment::Moment;
 use crate::pulse::jittered;
 use crate::tenure::{Goal, Tenure, Term, is_of_the_server, refused};
-use own::{Own, WATCHED, Watch};
+use own::{Own, Watch};
 
 /// After a znode of ours was gone before any list showed it, twice or more in a row, the next one is
 /// made after so many times this.
 const VANISHED_PAUSE: Duration = Duration::from_millis(100);
 const VANISHED_MOST: u32 = 50;
+/// A list is so long as good as the survey before enrolling: a foreign family that came later is warned
+/// of by the list after.
+const SURVEY_HOLDS: Duration = Duration::from_secs(60);
 
 /// One candidate's place in the queue, or its way there.
 #[derive(Debug)]
@@ -54,12 +57,21 @@ pub(crate) struct Queue {
     /// Znodes that bear one of our guids though another session owns them.
     disowned: BTreeSet<String>,
     warned: Vec<Family>,
+    seen: Option<Seen>,
     was_near: bool,
     /// How often in a row our znode was gone before a list showed it; then it is made anew more slowly.
     vanished: u32,
     enrol_at: Option<Moment>,
     /// Whether this session may read those ahead is known.
     reads_others: bool,
+}
+
+/// The newest list without a foreign family.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    at: Moment,
+    /// No contender in it but our own.
+    alone: bool,
 }
 
 #[derive(Debug)]
@@ -98,6 +110,7 @@ impl Queue {
             ambiguous: false,
             disowned: BTreeSet::new(),
             warned: Vec::new(),
+            seen: None,
             was_near: false,
             vanished: 0,
             enrol_at: None,
@@ -116,9 +129,7 @@ impl Queue {
     /// becomes second.
     pub(crate) fn ping_every(&self, tenure: &Tenure) -> Option<Duration> {
         match &self.place {
-            Place::Enrolled(own) if own.complete && own.ahead.len() <= WATCHED => {
-                Some(tenure.timing().probe_every)
-            }
+            Place::Enrolled(own) if own.complete => Some(tenure.timing().probe_every),
             _ => None,
         }
     }
@@ -216,7 +227,8 @@ impl Queue {
         match Contender::parse(name) {
             Ok(Some(Contender { name, sequence })) => {
                 self.was_near = false;
-                self.place = Place::Enrolled(Box::new(Own::new(name, sequence, czxid, verified)));
+                let alone = self.seen.is_some_and(|seen| seen.alone);
+                self.place = Place::Enrolled(Box::new(Own::new(name, sequence, czxid, verified, alone)));
             }
             // The znode is there; closing the session takes it away.
             Ok(None) => {
@@ -260,6 +272,9 @@ impl Queue {
             Ok(contenders) => contenders,
             Err(error) => return self.unusable(tenure, error),
         };
+        let foreign = !contender::foreign(&contenders, self.layout).is_empty();
+        let alone = contenders.iter().all(|c| self.is_ours(&c.name));
+        self.seen = (!foreign).then_some(Seen { at: now, alone });
         match &self.place {
             Place::Enrolling(Step::Survey) => self.surveyed(tenure, &contenders),
             Place::Enrolled(own) if !own.delete_sent => {
@@ -283,7 +298,11 @@ impl Queue {
             tenure.fail(Error::Foreign { families, example: example.clone(), fits });
             return;
         }
-        self.place = Place::Enrolling(Step::Create(self.layout.stem(&tenure.entropy.guid())));
+        self.place = Place::Enrolling(self.new_create(tenure));
+    }
+
+    fn new_create(&self, tenure: &mut Tenure) -> Step {
+        Step::Create(self.layout.stem(&tenure.entropy.guid()))
     }
 
     fn warn_of_foreigners(&mut self, tenure: &mut Tenure, contenders: &[Contender]) {
@@ -403,6 +422,9 @@ impl Queue {
     /// Step 6: out. The next znode is a new one, with a new term.
     fn gone(&mut self, tenure: &mut Tenure) {
         self.vanished = self.vanished.saturating_add(1);
+        if !matches!(&self.place, Place::Enrolled(own) if own.delete_sent) {
+            self.seen = None; // something happened there that we did not do: look again
+        }
         self.place = Place::Out;
         if !self.ambiguous {
             self.stems.clear(); // every create was answered: nothing of ours can come any more
@@ -414,6 +436,7 @@ impl Queue {
     pub(crate) fn session_ended(&mut self) {
         self.place = Place::Out;
         self.stems.clear();
+        self.seen = None;
         self.disowned.clear();
         self.ambiguous = false;
         self.reads_others = false;
@@ -504,7 +527,7 @@ impl Queue {
                 }
             }
             self.enrol_at = None;
-            self.place = Place::Enrolling(if self.ambiguous { Step::Sync } else { Step::Survey });
+            self.place = Place::Enrolling(self.first_step(tenure, now));
         }
         match &mut self.place {
             Place::Out => {}
@@ -524,6 +547,17 @@ impl Queue {
                     own.read_ahead(tenure);
                 }
             }
+        }
+    }
+
+    /// Where to begin. Nothing of ours can be in the queue when no create is unanswered, so a list that is
+    /// not old serves as the survey.
+    fn first_step(&self, tenure: &mut Tenure, now: Moment) -> Step {
+        let surveyed = self.seen.is_some_and(|seen| now.since(seen.at) < SURVEY_HOLDS);
+        match (self.ambiguous, surveyed && self.stems.is_empty()) {
+            (true, _) => Step::Sync,
+            (false, true) => self.new_create(tenure),
+            (false, false) => Step::Survey,
         }
     }
 

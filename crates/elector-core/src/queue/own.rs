@@ -12,9 +12,9 @@ use crate::moment::Moment;
 use crate::pulse::jittered;
 use crate::tenure::{Goal, Tenure, Term};
 
-/// So many of the nearest lower contenders are remembered.
-const AHEAD: usize = 8;
-/// So many of them are watched.
+/// So many of the nearest lower contenders are remembered, and all of them are watched. To remember more
+/// would spare a list where one goes in the middle of the queue, but at its head, where they go one after
+/// the other, those remembered would be gone long ago, and found so one request after the other.
 pub(super) const WATCHED: usize = 2;
 /// Audits come once in this time to twice it.
 const AUDIT_EVERY: Duration = Duration::from_secs(300);
@@ -27,7 +27,7 @@ pub(super) struct Own {
     pub(super) name: String,
     pub(super) sequence: u32,
     pub(super) czxid: i64,
-    /// At most [`AHEAD`] lower contenders, the nearest first.
+    /// At most [`WATCHED`] lower contenders, the nearest first.
     pub(super) ahead: Vec<Contender>,
     /// There were no lower ones besides `ahead`.
     pub(super) complete: bool,
@@ -39,6 +39,8 @@ pub(super) struct Own {
     /// Our own duplicates, to be deleted before anything else counts.
     pub(super) extras: BTreeSet<String>,
     pub(super) list_wanted: bool,
+    /// Nobody else is expected in the list.
+    expects_nobody: bool,
     pub(super) delete_sent: bool,
     pub(super) audit_at: Option<Moment>,
     pub(super) audit_every: Duration,
@@ -57,7 +59,13 @@ pub(super) enum Watch {
 }
 
 impl Own {
-    pub(super) fn new(name: String, sequence: u32, czxid: i64, verified: Option<u64>) -> Own {
+    pub(super) fn new(
+        name: String,
+        sequence: u32,
+        czxid: i64,
+        verified: Option<u64>,
+        expects_nobody: bool,
+    ) -> Own {
         Own {
             name,
             sequence,
@@ -69,6 +77,7 @@ impl Own {
             watching: BTreeSet::new(),
             extras: BTreeSet::new(),
             list_wanted: true,
+            expects_nobody,
             delete_sent: false,
             audit_at: None,
             audit_every: AUDIT_EVERY,
@@ -86,9 +95,9 @@ impl Own {
             contenders.iter().rev().filter(|c| c.sequence < self.sequence && !self.extras.contains(&c.name))
         };
         let count = lower().count();
-        let ahead = lower().take(AHEAD).cloned().collect();
+        let ahead = lower().take(WATCHED).cloned().collect();
         self.ahead = ahead;
-        self.complete = count <= AHEAD;
+        self.complete = count <= WATCHED;
         self.position = Some((count, contenders.len() - self.extras.len()));
         self.list_wanted = false;
         let Own { watching, ahead, .. } = self;
@@ -105,7 +114,7 @@ impl Own {
             *ahead = ahead.saturating_sub(1);
             *all = all.saturating_sub(1);
         }
-        if self.ahead.len() < WATCHED && !self.complete {
+        if !self.complete {
             self.list_wanted = true;
         }
     }
@@ -132,6 +141,11 @@ impl Own {
             if !tenure.under_way(|request| matches!(request, Request::List { audit: false })) {
                 tenure.ask(Request::List { audit: false });
             }
+            // Who expects to be alone need not wait for the list to watch what it alone will watch; everybody
+            // else watches all in one frame.
+            if self.expects_nobody && self.ahead.is_empty() {
+                self.watch(tenure);
+            }
             return;
         }
         self.watch(tenure);
@@ -155,7 +169,7 @@ impl Own {
     /// Watches our own znode and the two nearest ahead, in one frame that also tells of those that
     /// went since the list.
     fn watch(&mut self, tenure: &mut Tenure) {
-        let nearest = self.ahead.iter().take(WATCHED).map(|c| &c.name);
+        let nearest = self.ahead.iter().map(|c| &c.name);
         let mut names: Vec<String> = nearest.filter(|name| !self.watching.contains(*name)).cloned().collect();
         self.watching.extend(names.iter().cloned());
         let own = self.watch == Watch::Unset;

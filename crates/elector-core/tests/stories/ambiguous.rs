@@ -35,9 +35,9 @@ fn found_it_is_taken_over_and_verified_by_a_probe() {
     c.listed("A3");
     c.says(&["read A3"]); // whose is it?
     c.node("read", 7, 0x51);
-    c.says(&["list"]);
+    c.says(&["list", "watch A3"]);
     c.listed("A3");
-    c.says(&["watch A3", "probe A3"]);
+    c.says(&["probe A3"]);
     c.done("watch");
     c.says(&[]); // found by looking: not verified yet
     c.done("probe");
@@ -119,7 +119,8 @@ fn no_term_begins_while_a_duplicate_of_ours_is_there() {
     c.listed("A4 B5");
     c.node("read", 8, 0x51);
     c.listed("A4 B5");
-    c.done("watch");
+    c.done("watch B5");
+    c.done("watch A4");
     c.done("probe");
     c.skip();
     c.says(&[]);

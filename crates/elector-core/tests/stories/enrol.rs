@@ -16,15 +16,31 @@ fn alone_it_enrols_and_leads_with_the_creation_zxid() {
     c.listed("");
     c.says(&["create A"]);
     c.created("A3", 7);
-    c.says(&["list"]);
+    c.says(&["list", "watch A3"]); // nobody was there, so there will be nothing else to watch
     c.listed("A3");
-    c.says(&["watch A3", "probe A3"]);
+    c.says(&["probe A3"]);
     c.done("watch");
     c.says(&["LEAD 7"]); // the create's own acknowledgement proved it
     c.at(40).done("probe");
     c.says(&["probe A3"]); // the new leader's first probe goes at once
     assert_eq!(c.candidate.own_name(), Some(c.real("A3").as_str()));
     assert_eq!(c.candidate.position(), Some((0, 1)));
+}
+
+#[test]
+fn not_alone_after_all_it_watches_those_ahead_as_well() {
+    let mut c = Story::surveying();
+    c.listed("");
+    c.created("A3", 7);
+    c.says(&["create A", "list", "watch A3"]);
+    c.listed("p1 A3"); // it came between the survey and our create
+    c.says(&["watch p1", "probe A3"]);
+    c.done("watch A3");
+    c.done("watch p1");
+    c.done("probe");
+    c.says(&[]);
+    c.deleted("p1");
+    c.says(&["LEAD 7", "probe A3"]);
 }
 
 #[test]

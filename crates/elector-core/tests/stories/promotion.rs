@@ -125,7 +125,7 @@ fn gone_before_the_watch_is_answered() {
 fn told_twice_it_counts_once() {
     let mut c = Story::enrolled("p1 q2 r3", 4);
     c.deleted("r3");
-    c.says(&["watch p1"]);
+    c.says(&["list"]);
     c.deleted("r3");
     c.deleted("r3");
     c.says(&[]);
@@ -133,12 +133,17 @@ fn told_twice_it_counts_once() {
 }
 
 #[test]
-fn the_new_second_nearest_is_watched_without_a_list() {
+fn where_there_were_others_ahead_of_the_two_nearest_it_lists_and_watches_the_new_second() {
     let mut c = Story::enrolled("o1 p2 q3 r4", 5);
     c.deleted("q3");
-    c.says(&["watch p2"]);
-    c.deleted("p2"); // told of while its watch is still under way
-    c.says(&["watch o1"]);
+    c.says(&["list"]);
+    c.deleted("r4"); // told of while the list is still under way
+    c.says(&[]);
+    c.listed("o1 p2 A5");
+    c.says(&["watch p2 o1"]);
+    c.done("watch");
+    c.deleted("o1"); // now it knows them all
+    c.says(&["probe A5"]);
 }
 
 #[test]
@@ -164,23 +169,25 @@ fn a_write_to_our_own_znode_uses_up_its_watch_and_no_more() {
     assert!(c.deadlines().is_some());
 }
 
+/// Whoever joined a long queue finds at its head, with one list, that all the others are gone.
 #[test]
-fn more_than_eight_ahead_it_lists_again_before_it_could_believe_itself_first() {
+fn far_behind_it_lists_once_before_it_could_believe_itself_second() {
     let ahead: Vec<String> = (1..=10).map(|n| format!("p{n}")).collect();
     let mut c = Story::enrolled(&ahead.join(" "), 11);
     assert_eq!(c.candidate.position(), Some((10, 11)));
-    // It remembers 3 to 10. While two or more are left, it only moves its watches.
-    for n in (4..=10).rev() {
-        c.deleted(&format!("p{n}"));
+    for n in 1..=8 {
+        c.deleted(&format!("p{n}")); // nobody tells it of these, and it would not matter
     }
-    c.says(&["watch p8", "watch p7", "watch p6", "watch p5", "watch p4", "watch p3", "list"]);
-    c.deleted("p3");
+    c.says(&[]);
+    c.deleted("p9");
+    c.says(&["list"]);
+    c.deleted("p10");
     c.says(&[]); // nobody known is ahead, but nobody said that these were all
-    c.listed("p1 p2 A11");
-    c.says(&["watch p2 p1"]);
-    c.done("watch");
-    c.deleted("p2");
-    c.says(&["probe A11"]);
+    c.listed("p10 A11");
+    c.says(&["watch p10", "probe A11"]);
+    c.done("probe");
+    c.deleted("p10");
+    c.says(&["LEAD 111", "probe A11"]);
 }
 
 #[test]

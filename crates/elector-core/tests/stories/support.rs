@@ -69,10 +69,10 @@ impl Story {
         c
     }
 
-    /// Our create (`A`) is under way.
+    /// Our create (`A`) is under way. Others were there, or it would expect to be alone.
     pub(crate) fn creating() -> Story {
         let mut c = Story::surveying();
-        c.listed("");
+        c.listed("o0");
         c.says(&["create A"]);
         c
     }

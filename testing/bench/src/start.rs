@@ -1,0 +1,65 @@
+//! From the start of a process until it leads, beside a bare connect and create.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use zk_ensemble::{Ensemble, LineProcess, Onlooker, bound_command};
+
+use crate::child::{BARE, LEAD};
+use crate::handover::addresses;
+use crate::sample::Sample;
+
+type Error = Box<dyn std::error::Error>;
+
+/// More than any start takes.
+const LIMIT: Duration = Duration::from_secs(20);
+const PATH: &str = "/start";
+
+/// Each kind of start.
+pub(crate) struct Starts {
+    pub(crate) bare: Sample,
+    pub(crate) library: Sample,
+    /// `elector run` until its program runs; empty where the command was not built beside this program.
+    pub(crate) command: Sample,
+}
+
+/// Starts each kind in turns.
+pub(crate) fn measure(ensemble: &Ensemble, rounds: usize) -> Result<Starts, Error> {
+    let servers = addresses(ensemble).join(",");
+    Onlooker::connect(ensemble.servers()[0].address())?.create(PATH, b"", zk_ensemble::Kind::Persistent)?;
+    let elector = std::env::current_exe()?.with_file_name("elector");
+    let mut starts =
+        Starts { bare: Sample::default(), library: Sample::default(), command: Sample::default() };
+    for _ in 0..rounds {
+        starts.bare.add(once(itself(BARE, &servers)?)?);
+        starts.library.add(once(itself(LEAD, &servers)?)?);
+        if elector.exists() {
+            starts.command.add(once(command(&elector, &servers))?);
+        }
+    }
+    Ok(starts)
+}
+
+/// This program as one of its children.
+pub(crate) fn itself(what: &str, servers: &str) -> Result<Command, Error> {
+    let mut command = bound_command(std::env::current_exe()?);
+    command.args(["child", what, servers, PATH]);
+    Ok(command)
+}
+
+fn command(elector: &PathBuf, servers: &str) -> Command {
+    let mut command = bound_command(elector);
+    command.args(["run", "-q", "-z", servers, PATH, "--", "sh", "-c", "echo ready; read end"]);
+    command
+}
+
+fn once(command: Command) -> Result<Duration, Error> {
+    let began = Instant::now();
+    let mut process = LineProcess::start(command)?;
+    process.wait_for("ready", LIMIT);
+    let time = began.elapsed();
+    process.close_input();
+    process.wait_for_end(LIMIT);
+    Ok(time)
+}

@@ -6,7 +6,8 @@
 //!
 //! The module is synchronous and knows nothing of elections, sessions or tokio. Its interface is kept narrow
 //! (a [`Spec`], a [`DeadlineWord`], stop requests, and events handed to a function), because a later version
-//! moves it into a process of its own between supervisor and program. Only `run` may call it.
+//! moves it into a process of its own between supervisor and program. Only `run` may call it; what it knows of
+//! process trees serves `demo` as well.
 
 mod deadline;
 mod keeper;
@@ -19,7 +20,8 @@ pub(crate) use deadline::{DeadlineWord, boot_now};
 pub(crate) use keeper::Keeper;
 pub(crate) use lookup::{NotRunnable, find};
 pub(crate) use signal::{name as signal_name, parse as parse_signal};
-pub(crate) use trampoline::{enter as enter_trampoline, is_trampoline};
+pub(crate) use trampoline::{bound_command, enter as enter_trampoline, is_trampoline};
+pub(crate) use tree::{Process, descendants, descendants_of, kill as kill_all, signal_all};
 
 use rustix::process::Signal;
 use std::ffi::OsString;

@@ -9,10 +9,11 @@ use crate::exit;
 use crate::signals::obey_the_terminal;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use std::convert::Infallible;
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 /// `argv[0]` of a trampoline. No shell passes it by accident.
@@ -23,12 +24,18 @@ pub(crate) fn is_trampoline(argv0: Option<&OsString>) -> bool {
     argv0.is_some_and(|name| name == NAME)
 }
 
+/// A command that becomes `file`, called `name`, and that the kernel kills when the *thread* that starts it ends.
+pub(crate) fn bound_command(file: &Path, name: &OsStr) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0(NAME).arg(std::process::id().to_string()).arg(file).arg(name);
+    command
+}
+
 /// Starts the trampoline for `spec` as a group of its own. The calling *thread* must live as long as the program:
 /// the kernel takes its end for the parent's death.
 pub(super) fn spawn(spec: &Spec) -> io::Result<i32> {
-    let mut command = Command::new("/proc/self/exe");
-    command.arg0(NAME).arg(std::process::id().to_string());
-    command.arg(&spec.file).arg(&spec.name).args(&spec.args);
+    let mut command = bound_command(&spec.file, &spec.name);
+    command.args(&spec.args);
     command.envs(spec.env.iter().map(|(name, value)| (name, value)));
     for name in &spec.env_remove {
         command.env_remove(name);

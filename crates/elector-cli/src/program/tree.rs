@@ -1,15 +1,16 @@
 //! The processes below this one, as `/proc` shows them, and their killing.
 //!
 //! Invariant: a signal is sent through a descriptor of the very process that was listed, checked by its start
-//! time, so that a process id used again by a stranger is never hit. Only the keeper calls this.
+//! time, so that a process id used again by a stranger is never hit. The keeper calls this, and the demo.
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::os::fd::OwnedFd;
 
 /// One process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Process {
+pub(crate) struct Process {
     pub(super) pid: i32,
     pub(super) parent: i32,
     pub(super) group: i32,
@@ -65,8 +66,13 @@ fn below(root: i32, processes: &[Process], except: &HashSet<Process>) -> Vec<Pro
 }
 
 /// Every process below this one but the subtrees of `except`.
-pub(super) fn descendants(except: &HashSet<Process>) -> Vec<Process> {
+pub(crate) fn descendants(except: &HashSet<Process>) -> Vec<Process> {
     below(own_pid(), &all(), except)
+}
+
+/// Every process below that one, nearest first.
+pub(crate) fn descendants_of(root: Pid) -> Vec<Process> {
+    below(root.as_raw_nonzero().get(), &all(), &HashSet::new())
 }
 
 pub(super) fn own_pid() -> i32 {
@@ -75,18 +81,33 @@ pub(super) fn own_pid() -> i32 {
 
 /// Sends SIGKILL to each of `tree`, and to each process group that one of them leads: a group is killed as a
 /// whole, so that a process forking in it cannot outrun us.
-pub(super) fn kill(tree: &[Process]) {
+pub(crate) fn kill(tree: &[Process]) {
     for process in tree {
-        let Some(pid) = Pid::from_raw(process.pid) else { continue };
-        let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
-        if read(process.pid).is_none_or(|now| now.started != process.started) {
-            continue;
-        }
-        if process.group == process.pid {
-            // The leader's number is held by the descriptor's process, dead or alive, until it is reaped.
-            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
-        }
-        let _ = pidfd_send_signal(&handle, Signal::KILL);
+        signal_one(process, |pid, handle| {
+            if process.group == process.pid {
+                // The leader's number is held by the descriptor's process, dead or alive, until it is reaped.
+                let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+            }
+            let _ = pidfd_send_signal(handle, Signal::KILL);
+        });
+    }
+}
+
+/// Sends a signal to each of `tree` in turn.
+pub(crate) fn signal_all(tree: &[Process], signal: Signal) {
+    for process in tree {
+        signal_one(process, |_, handle| {
+            let _ = pidfd_send_signal(handle, signal);
+        });
+    }
+}
+
+/// Calls `send` with a descriptor of that very process, if it is still there.
+fn signal_one(process: &Process, send: impl FnOnce(Pid, &OwnedFd)) {
+    let Some(pid) = Pid::from_raw(process.pid) else { return };
+    let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+    if read(process.pid).is_some_and(|now| now.started == process.started) {
+        send(pid, &handle);
     }
 }
 

@@ -267,7 +267,8 @@ fn write_out(queue: &Receiver<String>, lost: &AtomicU64) {
     }
 }
 
-fn colored(color: Color, terminal: bool) -> bool {
+/// Whether what goes to a terminal, or not to one, is to be coloured.
+pub(crate) fn colored(color: Color, terminal: bool) -> bool {
     match color {
         Color::Always => true,
         Color::Never => false,

@@ -1,9 +1,11 @@
-//! The command `elector`: run a program only while it leads, show who leads, serve where there is no server.
+//! The command `elector`: run a program only while it leads, show who leads, serve where there is no server, and
+//! show all of it in a demo.
 //!
-//! `args` turns words and variables into options, `run`, `status` and `serve` do what they say, `program` owns the
+//! `args` turns words and variables into options, `run`, `status`, `serve` and `demo` do what they say, `program` owns the
 //! process tree, `exit` has every exit status.
 
 mod args;
+mod demo;
 mod exit;
 mod json;
 mod log;
@@ -23,12 +25,16 @@ fn main() -> ExitCode {
     if program::is_trampoline(words.first()) {
         return program::enter_trampoline(words.into_iter().skip(1));
     }
+    if demo::is_worker(&words) {
+        return demo::work();
+    }
     let environment = args::Environment::new(std::env::vars_os());
     match args::parse(&words, &environment) {
         Ok(args::Request::Print(text)) => ExitCode::from(text::answer(&text, exit::OK)),
         Ok(args::Request::Run(options)) => ExitCode::from(run::run(&options)),
         Ok(args::Request::Status(options)) => ExitCode::from(status::status(&options)),
         Ok(args::Request::Serve(options)) => ExitCode::from(serve::serve(&options)),
+        Ok(args::Request::Demo(options)) => ExitCode::from(demo::demo(&options)),
         Err(message) => {
             log::complain(&message);
             ExitCode::from(exit::USAGE)

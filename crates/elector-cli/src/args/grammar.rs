@@ -24,6 +24,7 @@ pub(super) enum Command {
     Run(Box<RunArgs>),
     Status(StatusArgs),
     Serve(ServeArgs),
+    Demo(DemoArgs),
 }
 
 /// What every command takes.
@@ -121,6 +122,12 @@ pub(super) struct ServeArgs {
     pub(super) log: LogArgs,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    #[arg(long)]
+    pub(super) color: Option<OsString>,
+}
+
 /// The long options of a command, without dashes; none where there is no such command.
 pub(super) fn long_names(command: Option<&str>) -> Vec<String> {
     let cli = Cli::command();
@@ -146,7 +153,7 @@ mod tests {
             assert!(run.contains(&format!("--{name}")), "run: --{name}");
             assert!(options::NAMES.contains(&name.as_str()), "run: --{name}");
         }
-        for (command, text) in [("status", help::STATUS), ("serve", help::SERVE)] {
+        for (command, text) in [("status", help::STATUS), ("serve", help::SERVE), ("demo", help::DEMO)] {
             for name in long_names(Some(command)) {
                 assert!(text.contains(&format!("--{name}")), "{command}: --{name}");
                 assert!(options::NAMES.contains(&name.as_str()), "{command}: --{name}");
@@ -156,8 +163,13 @@ mod tests {
 
     #[test]
     fn every_option_of_the_help_is_in_the_grammar() {
-        let texts =
-            [(help::RUN, "run"), (help::RUN_MORE, "run"), (help::STATUS, "status"), (help::SERVE, "serve")];
+        let texts = [
+            (help::RUN, "run"),
+            (help::RUN_MORE, "run"),
+            (help::STATUS, "status"),
+            (help::SERVE, "serve"),
+            (help::DEMO, "demo"),
+        ];
         for (text, command) in texts {
             let names = long_names(Some(command));
             let at_line_start = text.lines().filter_map(|line| {

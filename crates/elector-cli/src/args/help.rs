@@ -8,13 +8,14 @@ Usage: elector COMMAND [OPTIONS]
 
   run        Run a program only while it leads; stop it when it does not
   status     Show who leads, who waits, and how fresh the answer is
+  demo       Three contenders on this machine: kill the leader and watch
   serve      A one-machine ZooKeeper server for development and tests
 
 Where elections are held (say exactly one; there is no default):
   -z, --zookeeper LIST  the ensemble: zk1:2181,zk2:2181,zk3:2181[/chroot]
       --local[=DIR]     only you, only this machine (not in this version)
 
-Use it: elector run -z zk1,zk2,zk3 /billing -- ./billing-worker
+Try it: elector demo        Use it: elector run -z zk1,zk2,zk3 /billing -- ./billing-worker
 ";
 
 /// `elector run -h`.
@@ -129,4 +130,28 @@ Signals: TERM and INT (also HUP and QUIT) stop accepting, sync and free DIR; a s
 
 Exit status: 0 after such a signal, 130 after INT; 2 usage, address taken, DIR in use, of another user, damaged or of a version
 that this one cannot read; 125 DIR cannot be written any more or was removed, or elector failed.
+";
+
+/// `elector demo --help` and `-h`.
+pub(crate) const DEMO: &str = "\
+Usage: elector demo [OPTIONS]
+Three contenders on this machine: kill the leader and watch. Nothing has to be installed: a ZooKeeper server runs
+inside this process, in memory, on a free port of 127.0.0.1, and three real 'elector run' processes contend on it.
+Their programs write to a small storage that looks at the fencing tokens. Each change of leader is shown with the
+time for which nobody led. Nothing is left behind, neither a process nor a file.
+
+On a terminal the keys are:
+  k  kill -9 the leader with its program; it comes back as a new contender
+  f  freeze the leader with its program, as if its machine were paused; again, or after 4 s: let it go on, and
+     see its late writes refused or its program killed before it writes
+  r  planned stop: the leader stops its program and hands over
+  q  quit
+
+Without a terminal, as in 'elector demo | cat', it plays one of each by itself and ends, after about 15 s.
+
+      --color auto|always|never
+                            [auto]
+
+Exit status: 0 seen to the end, after q, or after TERM; 130 after INT; 2 usage; 125 nobody took over in time, or
+elector failed.
 ";

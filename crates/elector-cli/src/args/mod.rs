@@ -2,6 +2,7 @@
 //!
 //! Nothing here connects, starts or prints anything. `main` is the only caller.
 
+mod demo;
 mod duration;
 mod env;
 mod grammar;
@@ -14,6 +15,7 @@ mod serve;
 mod tests;
 mod values;
 
+pub(crate) use demo::DemoOptions;
 pub(crate) use env::Environment;
 pub(crate) use options::{OnExit, RunOptions, StatusOptions};
 pub(crate) use serve::ServeOptions;
@@ -23,9 +25,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsString;
 
 /// The commands of this version, as they stand in the help.
-const COMMANDS: [&str; 3] = ["run", "status", "serve"];
+const COMMANDS: [&str; 4] = ["run", "status", "demo", "serve"];
 /// Commands that are described but not here yet.
-const LATER: [&str; 5] = ["observe", "why", "demo", "check", "completions"];
+const LATER: [&str; 4] = ["observe", "why", "check", "completions"];
 
 /// What was asked for.
 #[derive(Debug)]
@@ -33,6 +35,7 @@ pub(crate) enum Request {
     Run(Box<RunOptions>),
     Status(Box<StatusOptions>),
     Serve(Box<ServeOptions>),
+    Demo(DemoOptions),
     /// A text for standard output, and nothing else to do.
     Print(String),
 }
@@ -73,6 +76,7 @@ fn judge(cli: &grammar::Cli, env: &Environment) -> Result<Request, String> {
         grammar::Command::Serve(args) => {
             serve::serve(args, env).map(|options| Request::Serve(Box::new(options)))
         }
+        grammar::Command::Demo(args) => demo::demo(args, env).map(Request::Demo),
     }
 }
 
@@ -102,6 +106,7 @@ fn help_for(words: &[OsString]) -> String {
         Some("run") if long => format!("{}{}", help::RUN, help::RUN_MORE),
         Some("run") => format!("{}More: --help\n", help::RUN),
         Some("serve") => help::SERVE.into(),
+        Some("demo") => help::DEMO.into(),
         Some(_) => help::STATUS.into(),
         None => help::TOP.into(),
     }

@@ -301,12 +301,16 @@ pub(super) fn log<'a>(s: &mut Sources<'a>, args: &'a LogArgs, quiet: bool) -> Re
         "json" => Format::Json,
         _ => Format::Text,
     };
-    let color = match s.choice("color", args.color.as_ref(), &["auto", "always", "never"])? {
+    Ok(LogOptions { quiet, verbose, format, color: color(s, args.color.as_ref())? })
+}
+
+/// Judges `--color`.
+pub(super) fn color<'a>(s: &mut Sources<'a>, flag: Option<&'a OsString>) -> Result<Color, String> {
+    Ok(match s.choice("color", flag, &["auto", "always", "never"])? {
         "always" => Color::Always,
         "never" => Color::Never,
         _ => Color::Auto,
-    };
-    Ok(LogOptions { quiet, verbose, format, color })
+    })
 }
 
 fn wait<'a>(s: &mut Sources<'a>, args: &'a RunArgs) -> Result<Option<Duration>, String> {

@@ -189,7 +189,7 @@ pub(crate) fn signal(running: &Running, signal: Signal) {
 }
 
 /// Lines of a pipe, read by a thread so that nobody is ever held up by us.
-struct Lines {
+pub(crate) struct Lines {
     shared: Arc<(Mutex<Text>, Condvar)>,
     looked_at: usize,
 }
@@ -201,7 +201,7 @@ struct Text {
 }
 
 impl Lines {
-    fn read(pipe: impl Read + Send + 'static) -> Lines {
+    pub(crate) fn read(pipe: impl Read + Send + 'static) -> Lines {
         let shared = Arc::new((Mutex::new(Text::default()), Condvar::new()));
         let writer = Arc::clone(&shared);
         std::thread::spawn(move || {
@@ -249,7 +249,7 @@ impl Lines {
         drop(closed);
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.shared.0.lock().expect("no panic while held").lines.concat()
     }
 }

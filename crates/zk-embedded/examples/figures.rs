@@ -1,4 +1,5 @@
-//! Measures what the documents claim: how soon a test server is up, how late sessions end, how fast it is.
+//! Measures what the documents claim: how soon a test server is up, how late sessions end, how fast it is,
+//! and how long a snapshot of a large tree holds a write up.
 //!
 //! `cargo run --release -p zk-embedded --example figures`
 
@@ -8,13 +9,17 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use zk_embedded::testing::TestServer;
-use zk_session::wire::{Acl, CreateMode, Request, perms};
+use zk_session::wire::{Acl, CreateMode, MultiOp, Request, perms};
 use zk_session::{Client, Config};
 
 const STARTS: u32 = 100;
 const WRITES: u32 = 2000;
 const SESSIONS: u32 = 20;
 const TIMEOUT: Duration = Duration::from_millis(300);
+/// The large tree: so many nodes in so many requests, of so many bytes each.
+const REQUESTS: u32 = 250;
+const NODES_PER_REQUEST: u32 = 400;
+const NODE_BYTES: usize = 1000;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -22,7 +27,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for journal in [false, true] {
         writes(journal).await?;
     }
-    expiries().await
+    expiries().await?;
+    snapshots().await
 }
 
 fn start_times() -> Result<(), Box<dyn Error>> {
@@ -83,6 +89,41 @@ async fn expiries() -> Result<(), Box<dyn Error>> {
         server.delay_requests(Duration::ZERO);
     }
     println!("session ended late by: {}", spread(late));
+    Ok(())
+}
+
+/// A tree of 100 MB is filled by one client, with the snapshots that this brings about, while another one
+/// writes a small node over and over.
+async fn snapshots() -> Result<(), Box<dyn Error>> {
+    let directory = tempfile::tempdir()?;
+    let server = TestServer::builder().data_dir(directory.path().join("data")).start()?;
+    let filler = Client::connect(Config::new(server.connect_string().parse()?)).await?;
+    let writer = Client::connect(Config::new(server.connect_string().parse()?)).await?;
+    let filling = tokio::spawn(async move {
+        for request in 0..REQUESTS {
+            let node = |number| MultiOp::Create {
+                path: format!("/n{request}-{number}"),
+                data: Some(vec![7; NODE_BYTES]),
+                acl: vec![Acl::anyone(perms::ALL)],
+                mode: CreateMode::Persistent,
+            };
+            filler.multi((0..NODES_PER_REQUEST).map(node).collect()).await?;
+        }
+        // Enough rewriting that the whole tree is stored at least once more.
+        for number in 0..REQUESTS * NODES_PER_REQUEST {
+            let path = format!("/n{}-{}", number / NODES_PER_REQUEST, number % NODES_PER_REQUEST);
+            filler.set_data(&path, &[8; NODE_BYTES], -1).await?;
+        }
+        Ok::<_, zk_session::CallError>(())
+    });
+    let mut times = Vec::new();
+    while !filling.is_finished() {
+        let began = Instant::now();
+        writer.set_data("/", b"x", -1).await?;
+        times.push(began.elapsed());
+    }
+    filling.await??;
+    println!("write while a tree of 100 MB is filled and stored: {}", spread(times));
     Ok(())
 }
 

@@ -34,6 +34,15 @@ pub fn require() -> bool {
     available(&["java", "setpriv"], &[ZOOKEEPER_JAR, LOGGER_JAR])
 }
 
+/// Whether these programs are here, for a test that needs no servers; if not, says so as [`require`].
+///
+/// # Panics
+/// As [`require`].
+#[must_use]
+pub fn require_programs(programs: &[&str]) -> bool {
+    available(programs, &[])
+}
+
 /// Whether all these are here; if not, says or panics as [`require`].
 pub(crate) fn available(programs: &[&str], files: &[&str]) -> bool {
     let no_program = programs.iter().filter(|name| !on_path(name)).map(|name| format!("no program {name}"));

@@ -32,10 +32,14 @@ pub(crate) type Reply = (i64, Result<Response, ErrorCode>);
 
 impl Client {
     pub(crate) fn plain(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(LIMIT)).unwrap();
-        Self {
+        Self::try_plain(address).unwrap()
+    }
+
+    pub(crate) fn try_plain(address: SocketAddr) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        Ok(Self {
             stream,
             buf: BytesMut::new(),
             next_xid: 1,
@@ -43,7 +47,7 @@ impl Client {
             password: vec![0; 16],
             timeout: Duration::ZERO,
             events: Vec::new(),
-        }
+        })
     }
 
     pub(crate) fn connect(address: SocketAddr, timeout: Duration) -> Self {
@@ -76,7 +80,7 @@ impl Client {
             read_only: Some(false),
         };
         request.encode(frame::DEFAULT_LIMIT, &mut out).unwrap();
-        self.send_bytes(&out);
+        self.stream.write_all(&out).ok()?;
         let response = ConnectResponse::decode(&self.frame()?).unwrap();
         self.session = response.session_id;
         self.password = response.password.expose().to_vec();

@@ -1,5 +1,6 @@
 //! The library on real ZooKeeper servers, beside real programs of other families.
 
+mod cost;
 mod families;
 mod faults;
 mod peers;

@@ -24,14 +24,16 @@ mod relay;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpSocket;
+use tokio::net::{TcpListener, TcpSocket};
 
 use self::relay::{Faults, Relay};
-use crate::accept;
+use crate::accept::{self, Local};
 use crate::config::{Config, Notices, Storage};
 use crate::server::{Acceptor, Server, StartError};
 use crate::state::{Limits, State};
@@ -46,7 +48,7 @@ const CONTAINER_CHECK: Duration = Duration::from_millis(500);
 const PORT_LIMIT: Duration = Duration::from_secs(5);
 const BACKLOG: u32 = 1024;
 
-/// A ZooKeeper server on a free port of 127.0.0.1. Dropped, it is gone.
+/// A ZooKeeper server on a free port of 127.0.0.1, and on a unix socket if asked. Dropped, it is gone.
 pub struct TestServer {
     builder: Builder,
     address: SocketAddr,
@@ -64,6 +66,7 @@ pub struct TestServer {
 #[derive(Debug, Clone)]
 pub struct Builder {
     config: Config,
+    socket: Option<PathBuf>,
 }
 
 impl Builder {
@@ -86,6 +89,14 @@ impl Builder {
     #[must_use]
     pub fn data_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.config.storage = Some(Storage::new(directory));
+        self
+    }
+
+    /// Serves this unix socket as well, with the same faults. Each start puts it there anew; nobody removes
+    /// it, as nobody does when a server dies.
+    #[must_use]
+    pub fn socket(mut self, path: impl Into<PathBuf>) -> Self {
+        self.socket = Some(path.into());
         self
     }
 
@@ -143,7 +154,7 @@ impl TestServer {
     #[must_use]
     pub fn builder() -> Builder {
         let config = Config { container_check: CONTAINER_CHECK, ..Config::default() };
-        Builder { config }.session_timeouts(SHORTEST_TIMEOUT, LONGEST_TIMEOUT)
+        Builder { config, socket: None }.session_timeouts(SHORTEST_TIMEOUT, LONGEST_TIMEOUT)
     }
 
     /// Where clients connect to: `127.0.0.1:port`. It stays the same over restarts.
@@ -230,19 +241,43 @@ impl TestServer {
     }
 
     fn launch(&mut self) -> Result<(), StartError> {
-        let listener = listen(self.address)?;
-        let relay = Relay::new(listener, Arc::clone(&self.faults));
-        let acceptor: Acceptor = Box::new(move |shared| {
-            tokio::spawn(accept::serve(relay.on_runtime()?, shared));
-            Ok(())
-        });
+        let mut acceptors = vec![self.on_tcp()?];
+        if let Some(socket) = &self.builder.socket {
+            acceptors.push(self.on_socket(socket)?);
+        }
         let state = self.kept.take().map(|state| {
             // Through the bytes of a snapshot, as a journal would have it.
             State::from_snapshot(&state.snapshot(), self.builder.config.limits.clone())
         });
         let state = state.transpose().map_err(|source| StartError::Replay { zxid: 0, source })?;
-        self.server = Some(Server::start_from(self.builder.config.clone(), state, || Ok(vec![acceptor]))?);
+        self.server = Some(Server::start_from(self.builder.config.clone(), state, || Ok(acceptors))?);
         Ok(())
+    }
+
+    fn on_tcp(&self) -> io::Result<Acceptor> {
+        let listener = listen(self.address)?;
+        listener.set_nonblocking(true)?;
+        let faults = Arc::clone(&self.faults);
+        Ok(Box::new(move |shared| {
+            let relay = Relay::new(TcpListener::from_std(listener)?, faults);
+            tokio::spawn(accept::serve(relay, shared));
+            Ok(())
+        }))
+    }
+
+    fn on_socket(&self, path: &Path) -> io::Result<Acceptor> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(path)?;
+        listener.set_nonblocking(true)?;
+        let faults = Arc::clone(&self.faults);
+        Ok(Box::new(move |shared| {
+            let listener = Local(tokio::net::UnixListener::from_std(listener)?, AtomicU64::new(1));
+            tokio::spawn(accept::serve(Relay::new(listener, faults), shared));
+            Ok(())
+        }))
     }
 }
 

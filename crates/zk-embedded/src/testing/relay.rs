@@ -12,7 +12,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen as start_listening, socket_with};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -75,40 +74,33 @@ pub(super) struct Relay<L> {
     faults: Arc<Faults>,
 }
 
-impl Relay<std::net::TcpListener> {
-    pub(super) fn new(listener: std::net::TcpListener, faults: Arc<Faults>) -> Self {
+impl<L: Accept> Relay<L> {
+    pub(super) fn new(listener: L, faults: Arc<Faults>) -> Self {
         Self { listener, faults }
-    }
-
-    /// The same on the runtime that is running.
-    pub(super) fn on_runtime(self) -> io::Result<Relay<TcpListener>> {
-        self.listener.set_nonblocking(true)?;
-        Ok(Relay { listener: TcpListener::from_std(self.listener)?, faults: self.faults })
     }
 }
 
-impl Accept for Relay<TcpListener> {
+impl<L: Accept> Accept for Relay<L> {
     type Stream = DuplexStream;
 
     async fn accept(&mut self) -> io::Result<(DuplexStream, IpAddr, String)> {
         loop {
             let mut staged = self.faults.0.subscribe();
             thawed(&mut staged).await;
-            let (stream, peer) = self.listener.accept().await?;
+            let (stream, address, peer) = self.listener.accept().await?;
             if staged.borrow().refuse {
                 continue;
             }
             thawed(&mut staged).await;
-            stream.set_nodelay(true)?;
             let (ours, theirs) = tokio::io::duplex(CHUNK);
             tokio::spawn(carry(stream, ours, staged));
-            return Ok((theirs, peer.ip(), peer.to_string()));
+            return Ok((theirs, address, peer));
         }
     }
 }
 
 /// Carries both ways until one end is closed or all is cut.
-async fn carry(client: TcpStream, server: DuplexStream, staged: watch::Receiver<Staged>) {
+async fn carry(client: impl AsyncRead + AsyncWrite, server: DuplexStream, staged: watch::Receiver<Staged>) {
     let began_with = staged.borrow().cuts;
     let (client_in, client_out) = tokio::io::split(client);
     let (server_in, server_out) = tokio::io::split(server);

@@ -14,7 +14,7 @@
 //!
 //! Where to read on: [`candidate`] is the machine's frame, [`queue`] the seven steps of the
 //! election among sequential znodes, [`single`] the one-znode election, [`lease`] the arithmetic
-//! of deadlines.
+//! of deadlines. [`observer`] takes no part: it tells who leads, from outside.
 #![forbid(unsafe_code)]
 
 pub mod candidate;
@@ -24,6 +24,7 @@ pub mod layout;
 pub mod lease;
 mod message;
 mod moment;
+pub mod observer;
 mod pulse;
 pub mod queue;
 pub mod single;

@@ -51,7 +51,7 @@
 //! * [`Leadership`]: evidence of one won term, judged by the clock each time it is asked. Dropping
 //!   it resigns. [`Fence`] is its copy for spawned tasks.
 //! * [`Role`] and [`Notice`]: what a person or a log wants to know. Never act on them.
-//! * [`Reader`]: an election seen from outside, without taking part.
+//! * [`Reader`]: an election seen from outside, without taking part. [`Observer`]: each change of its leader.
 //!
 //! # Working while leading
 //!
@@ -102,6 +102,7 @@ mod driver;
 mod elector;
 mod error;
 mod leadership;
+mod observer;
 mod path;
 mod place;
 mod reader;
@@ -115,6 +116,7 @@ pub use elector::{Elector, connect};
 pub use elector_core::{BudgetError, Error, Layout, Lost, OnDisconnect, Timing, Token, TokenError};
 pub use error::{CampaignError, ElectionPathError, ResignError, StartError, WriteError};
 pub use leadership::{Fence, Leadership};
+pub use observer::{Observer, Sighting, View};
 pub use place::{LeaseClock, Place};
 pub use reader::{ContenderInfo, ReadError, Reader, Snapshot};
 pub use role::{Neighbour, Notice, Role};

@@ -13,7 +13,7 @@ use crate::path;
 use crate::place::{self, Place};
 
 /// The session of a reader owns nothing; a short timeout leaves nothing behind for long.
-const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
+pub(crate) const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 /// Contenders that are read at a time.
 const AT_ONCE: usize = 64;
 /// Of a name that others wrote, so many characters are kept.
@@ -218,7 +218,7 @@ async fn contender_at(client: &Client, znode: &str, name: &str) -> Result<Option
     match client.get_data(znode, false).await {
         Ok(answer) => {
             let (data, stat) = answer.value;
-            let id = String::from_utf8_lossy(&data.unwrap_or_default()).chars().take(LONGEST_ID).collect();
+            let id = shown_id(data);
             Ok(Token::from_czxid(stat.czxid).map(|token| ContenderInfo {
                 id,
                 token,
@@ -229,6 +229,11 @@ async fn contender_at(client: &Client, znode: &str, name: &str) -> Result<Option
         Err(CallError::Refused(ErrorCode::NoNode)) => Ok(None),
         Err(error) => Err(trouble(znode, error)),
     }
+}
+
+/// The name in a contender's data, whatever that is.
+pub(crate) fn shown_id(data: Option<Vec<u8>>) -> String {
+    String::from_utf8_lossy(&data.unwrap_or_default()).chars().take(LONGEST_ID).collect()
 }
 
 fn trouble(path: &str, error: CallError) -> ReadError {

@@ -163,7 +163,7 @@ impl Line {
     }
 
     /// The znodes that have come near the head and are to be read, each told once.
-    pub(super) fn to_read(&mut self) -> Vec<String> {
+    pub(super) fn next_reads(&mut self) -> Vec<String> {
         let near = self.places.iter_mut().take(WINDOW).filter(|place| place.sight == Sight::Listed);
         near.map(|place| {
             place.sight = Sight::Asked;

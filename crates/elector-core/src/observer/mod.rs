@@ -484,7 +484,7 @@ impl Observer {
                 }
             }
         }
-        for name in self.line.to_read() {
+        for name in self.line.next_reads() {
             self.ask(Ask::Read(name));
         }
         if self.line.wants_list() {

@@ -32,7 +32,7 @@ pub use frames::{Frame, op};
 pub use lines::{Line, LineProcess, Output};
 pub use link::{Control, Counts, Direction, Verdict};
 pub use onlooker::{Gone, Kind, NodeStat, Onlooker, Trouble};
-pub use peers::{Peer, require_peers, start_curator_latch, start_go_master};
+pub use peers::{Peer, kazoo_python, require_kazoo, require_peers, start_curator_latch, start_go_master};
 pub use ports::Port;
 pub use proxy::Proxy;
 pub use requirement::{RELEASE, REQUIRE_ALL, require, require_programs, rounds};

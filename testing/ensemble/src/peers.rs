@@ -51,9 +51,14 @@ pub fn require_peers() -> bool {
 /// # Panics
 /// As [`require`].
 #[must_use]
-fn require_kazoo() -> bool {
-    let python = build_directory().join(KAZOO_PYTHON);
-    require() && available(&[], &[&python.to_string_lossy()])
+pub fn require_kazoo() -> bool {
+    require() && available(&[], &[&kazoo_python().to_string_lossy()])
+}
+
+/// The Python that has kazoo, for any program that wants it.
+#[must_use]
+pub fn kazoo_python() -> PathBuf {
+    build_directory().join(KAZOO_PYTHON)
 }
 
 /// The recipes of other libraries that elect by sequential znodes. Their programs all speak alike: `LEADING id at=N`
@@ -99,7 +104,7 @@ impl Peer {
             Peer::CuratorSelector | Peer::CuratorMutex => java(LOCK_SOURCE, "LockPeer"),
             Peer::GoLock => go(GO_LOCK_SOURCE),
             Peer::KazooJoined | Peer::KazooElection | Peer::KazooLock => {
-                let mut python = bound_command(build_directory().join(KAZOO_PYTHON));
+                let mut python = bound_command(kazoo_python());
                 python.arg(KAZOO_SOURCE);
                 python
             }

@@ -138,7 +138,8 @@ Usage: elector demo [OPTIONS]
 Three contenders on this machine: kill the leader and watch. Nothing has to be installed: a ZooKeeper server runs
 inside this process, in memory, on a free port of 127.0.0.1, and three real 'elector run' processes contend on it.
 Their programs write to a small storage that looks at the fencing tokens. Each change of leader is shown with the
-time for which nobody led. Nothing is left behind, neither a process nor a file.
+time for which nobody led. Nothing is left behind, neither a process nor a file. While it runs, another terminal can
+look on: elector status -z ADDRESS /demo, with the address that it shows.
 
 On a terminal the keys are:
   k  kill -9 the leader with its program; it comes back as a new contender

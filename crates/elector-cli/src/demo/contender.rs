@@ -106,13 +106,14 @@ impl Contender {
         self.signal(Signal::CONT);
     }
 
-    /// SIGKILL to all of it, as if its machine lost its power: stopped first, so that none can still act on the
-    /// end of another.
+    /// SIGKILL to all of it, as if its machine lost its power: stopped first and killed from the leaves, so that
+    /// none can still act on the end of another. (The kernel lets stopped children go on when their parent dies.)
     pub(super) fn kill(&self) {
         self.freeze();
-        let below = descendants_of(self.pid);
-        self.signal(Signal::KILL);
+        let mut below = descendants_of(self.pid);
+        below.reverse();
         signal_all(&below, Signal::KILL);
+        self.signal(Signal::KILL);
     }
 
     fn signal(&self, signal: Signal) {

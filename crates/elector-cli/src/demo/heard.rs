@@ -8,6 +8,8 @@ use serde_json::Value;
 /// What a line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Said {
+    /// It has a new session, and no place yet.
+    Enrolling,
     /// It is in the queue, behind somebody.
     Waiting,
     /// It leads and has started its program.
@@ -35,6 +37,7 @@ pub(super) fn log_line(line: &str) -> Option<Said> {
     let message = || text::escape(member("message").unwrap_or_default());
     Some(match (member("level")?, member("event")?) {
         ("error", _) => Said::Trouble(message()),
+        (_, "connected") if !message().contains("same session") => Said::Enrolling,
         (_, "waiting") => Said::Waiting,
         (_, "leading") => Said::Leading { token: member("token")?.parse().ok()? },
         (_, "stopping") => Said::Stopping,
@@ -64,7 +67,10 @@ mod tests {
         };
         assert_eq!(line("info", "leading"), Some(Said::Leading { token: 42 }));
         assert_eq!(line("warn", "lost"), Some(Said::Lost));
-        assert_eq!(line("info", "connected"), None);
+        assert_eq!(line("info", "connected"), Some(Said::Enrolling));
+        assert_eq!(line("info", "connecting"), None);
+        let again = r#"{"level":"info","event":"connected","message":"connected to a:1, same session"}"#;
+        assert_eq!(log_line(again), None);
         assert_eq!(line("error", "error"), Some(Said::Trouble("a\\u{1b}".into())));
         assert_eq!(log_line("elector: no\n"), Some(Said::Trouble("elector: no".into())));
         for odd in ["", "{}", "[1]", "{\"level\":\"info\",\"event\":\"leading\",\"token\":\"x\"}"] {

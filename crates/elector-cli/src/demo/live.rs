@@ -1,6 +1,5 @@
 //! The demo on a terminal: the screen, and the keys that strike the leader.
 
-use super::script::plain;
 use super::stage::{Next, Stage};
 use super::terminal::{self, Terminal};
 use super::{code_of, screen};
@@ -18,7 +17,8 @@ pub(super) async fn play(stage: &mut Stage, color: bool) -> u8 {
         exit::FAILURE
     });
     let (lines, _) = stage.story.lines_from(0);
-    let newest: Vec<String> = lines.rev().take(KEPT_LINES).map(|line| plain(line) + "\n").collect();
+    let newest: Vec<String> =
+        lines.rev().take(KEPT_LINES).map(|line| screen::line(line, color) + "\n").collect();
     let kept: String = newest.into_iter().rev().collect();
     // A terminal that is gone has nobody who misses it.
     let _ = terminal::show(&format!("{kept}{}\n", stage.story.summary()));

@@ -24,6 +24,7 @@ use crate::signals::outlast_the_terminal;
 use crate::{exit, log};
 use rustix::process::Signal;
 use stage::Stage;
+use std::io::IsTerminal;
 
 /// Plays the demo and tells the exit status. Call it on the main thread, to which the contenders are bound.
 pub(crate) fn demo(options: &DemoOptions) -> u8 {
@@ -35,9 +36,10 @@ pub(crate) fn demo(options: &DemoOptions) -> u8 {
         .and_then(|runtime| {
             runtime.block_on(async {
                 let mut stage = Stage::set()?;
+                let color = log::colored(options.color, std::io::stdout().is_terminal());
                 let code = match terminal::is_there() {
-                    true => live::play(&mut stage, log::colored(options.color, true)).await,
-                    false => script::play(&mut stage).await,
+                    true => live::play(&mut stage, color).await,
+                    false => script::play(&mut stage, color).await,
                 };
                 stage.clear();
                 Ok(code)

@@ -3,7 +3,7 @@
 //! Every row is cut to the screen's width, and the least important rows go first where it is low, so that a narrow
 //! or tiny terminal shows less but never breaks.
 
-use super::story::{Blow, IDS, Story, Tone, precise};
+use super::story::{Blow, IDS, Line, Story, Tone, precise};
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -109,20 +109,30 @@ fn painted(row: &Row, columns: usize, color: bool) -> String {
     for (style, piece) in row {
         let cut: String = piece.chars().take(left).collect();
         left -= cut.chars().count();
-        let code = match style {
-            Style::Bold => "1",
-            Style::Dim => "2",
-            Style::Toned(Tone::Plain) => "",
-            Style::Toned(Tone::Good) => "32",
-            Style::Toned(Tone::Bad) => "31",
-            Style::Toned(Tone::Cold) => "36",
-        };
-        match color && !code.is_empty() && !cut.is_empty() {
-            true => text.push_str(&format!("\x1b[{code}m{cut}\x1b[0m")),
-            false => text.push_str(&cut),
-        }
+        text.push_str(&styled(*style, &cut, color));
     }
     text
+}
+
+/// One row as it stands in an output without a screen.
+pub(super) fn line(line: &Line, color: bool) -> String {
+    let at = format!("{:8.3}s  ", line.at.as_secs_f64());
+    styled(Style::Dim, &at, color) + &styled(Style::Toned(line.tone), &line.text, color)
+}
+
+fn styled(style: Style, text: &str, color: bool) -> String {
+    let code = match style {
+        Style::Bold => "1",
+        Style::Dim => "2",
+        Style::Toned(Tone::Plain) => "",
+        Style::Toned(Tone::Good) => "32",
+        Style::Toned(Tone::Bad) => "31",
+        Style::Toned(Tone::Cold) => "36",
+    };
+    match color && !code.is_empty() && !text.is_empty() {
+        true => format!("\x1b[{code}m{text}\x1b[0m"),
+        false => text.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! The demo without a terminal: plain lines, and a play whose scenes follow one another by themselves.
 
 use super::contender::SESSION_TIMEOUT;
+use super::screen;
 use super::stage::{Next, Stage};
-use super::story::{Line, Story};
+use super::story::Story;
 use crate::{exit, log};
 use std::io::{self, Write};
 use std::time::Duration;
@@ -33,8 +34,8 @@ impl From<io::Error> for Cut {
 }
 
 /// Plays to the end and tells the exit status.
-pub(super) async fn play(stage: &mut Stage) -> u8 {
-    match (Play { stage, printed: 0 }).scenes().await {
+pub(super) async fn play(stage: &mut Stage, color: bool) -> u8 {
+    match (Play { stage, printed: 0, color }).scenes().await {
         Ok(()) => exit::OK,
         Err(Cut::Short(code)) => code,
         Err(Cut::Failed(why)) => {
@@ -48,6 +49,7 @@ struct Play<'a> {
     stage: &'a mut Stage,
     /// How many lines were printed.
     printed: usize,
+    color: bool,
 }
 
 impl Play<'_> {
@@ -109,15 +111,10 @@ impl Play<'_> {
 
     fn print(&mut self) -> io::Result<()> {
         let (lines, told) = self.stage.story.lines_from(self.printed);
-        let text: String = lines.map(|line| plain(line) + "\n").collect();
+        let text: String = lines.map(|line| screen::line(line, self.color) + "\n").collect();
         self.printed = told;
         let mut out = io::stdout();
         out.write_all(text.as_bytes())?;
         out.flush()
     }
-}
-
-/// A sentence with its time.
-pub(super) fn plain(line: &Line) -> String {
-    format!("{:7.3}s  {}", line.at.as_secs_f64(), line.text)
 }

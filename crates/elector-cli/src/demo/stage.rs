@@ -144,7 +144,7 @@ impl Stage {
     fn leader(&mut self) -> Option<usize> {
         let leader = self.story.leader();
         if leader.is_none() {
-            self.story.tell(Instant::now(), Tone::Plain, "nobody leads at the moment".into());
+            self.story.nobody_leads(Instant::now());
         }
         leader
     }

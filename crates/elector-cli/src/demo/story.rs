@@ -20,6 +20,8 @@ const FROZEN: Duration = Duration::from_secs(4);
 const MAX_LINES: usize = 200;
 /// Hand-overs that are remembered.
 const MAX_HAND_OVERS: usize = 20;
+/// Said where there is no leader to strike.
+const NOBODY: &str = "nobody leads at the moment";
 
 /// What a contender is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,6 +174,13 @@ impl Story {
         )
     }
 
+    /// A key was pressed in vain; said once, however impatient somebody is.
+    pub(super) fn nobody_leads(&mut self, at: Instant) {
+        if self.lines.back().is_none_or(|line| line.text != NOBODY) {
+            self.tell(at, Tone::Plain, NOBODY.into());
+        }
+    }
+
     /// Adds a sentence.
     pub(super) fn tell(&mut self, at: Instant, tone: Tone, text: String) {
         if self.lines.len() == MAX_LINES {
@@ -189,6 +198,10 @@ impl Story {
             Said::Wrote { token } => self.wrote(who, token, at, stopped),
             Said::Trouble(text) => self.tell(at, Tone::Bad, format!("{} says: {text}", IDS[who])),
             _ if stopped => {}
+            Said::Enrolling => {
+                self.queue.retain(|other| *other != who);
+                self.seen[who].doing = Doing::Enrolling;
+            }
             Said::Waiting => self.waits(who, at),
             Said::Leading { token } => self.leads(who, token),
             Said::Stopping => self.seen[who].doing = Doing::Stopping,
@@ -208,13 +221,14 @@ impl Story {
 
     /// All who were ahead are gone, or it would not lead.
     fn leads(&mut self, who: usize, token: u64) {
-        if self.seen[who].token == Some(token) {
-            return;
-        }
         let ahead = self.ahead(who).map_or(self.queue.len(), |ahead| ahead + 1);
         self.queue.splice(..ahead, [who]);
         let seen = &mut self.seen[who];
-        *seen = Seen { doing: Doing::Leading, token: Some(token), writes: 0, refused: 0 };
+        seen.doing = Doing::Leading;
+        // Both the log and the program tell of a term, in either order.
+        if seen.token.replace(token) != Some(token) {
+            (seen.writes, seen.refused) = (0, 0);
+        }
     }
 
     fn wrote(&mut self, who: usize, token: u64, at: Instant, stopped: bool) {
@@ -265,11 +279,11 @@ impl Story {
         let seen = &mut self.seen[who];
         seen.doing = Doing::Enrolling;
         let how = match std::mem::take(&mut seen.refused) {
-            0 => "before it wrote again".to_string(),
-            1 => "its late write was refused".to_string(),
-            n => format!("its {n} late writes were refused"),
+            0 => " before it wrote again".to_string(),
+            1 => ", 1 late write refused".to_string(),
+            n => format!(", {n} late writes refused"),
         };
-        self.tell(at, Tone::Cold, format!("{} learns that it lost: its program is dead, {how}", IDS[who]));
+        self.tell(at, Tone::Cold, format!("{} learns that it lost: its program is dead{how}", IDS[who]));
     }
 
     /// It was started, perhaps again.
@@ -376,7 +390,7 @@ impl Story {
     ) -> String {
         let left = |whole: Duration| (since + whole).saturating_duration_since(now).as_secs_f64();
         match place {
-            // The lease began at the last probe, a little before the blow.
+            // The session was heard of last a little before the blow.
             Some(_) => format!("its session lives {:.1} s more at most", left(SESSION_TIMEOUT)),
             None => format!("{then} in {:.1} s", left(whole)),
         }

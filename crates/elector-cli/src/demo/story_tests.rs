@@ -56,7 +56,7 @@ fn a_frozen_leaders_late_write_is_refused() {
     story.hear(0, Said::Wrote { token: 7 }, start + FROZEN);
     assert_eq!(last(&story), "refused: web1 writes with token 7, but 9 was seen");
     story.hear(0, Said::Lost, start + FROZEN);
-    assert_eq!(last(&story), "web1 learns that it lost: its program is dead, its late write was refused");
+    assert_eq!(last(&story), "web1 learns that it lost: its program is dead, 1 late write refused");
     assert_eq!((story.leader(), story.storage.refused), (Some(1), 1));
 }
 
@@ -84,6 +84,7 @@ fn a_planned_stop_ends_in_good_order_and_a_strange_end_is_told() {
         (story.leader(), last(&story).as_str()),
         (Some(1), "web2 leads with token 9, 9 ms after web1 was told to stop")
     );
+    story.hear(1, Said::Enrolling, start + ms(10));
     story.hear(1, Said::Leading { token: 9 }, start + ms(10));
     assert_eq!(story.words(1, start).1, "LEADS   with token 9, write 1");
     story.ended(0, Some(0), start + ms(10));

@@ -3,6 +3,8 @@
 //! gone, as the library's documentation asks; where that is not enough, a test says so.
 
 mod beliefs;
+mod faults;
+mod mixed;
 mod turns;
 
 use std::net::SocketAddr;

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::accept::{self, Local};
 use crate::config::{Config, Listener, Notice, Storage};
-use crate::journal::{Journal, OpenError};
+use crate::journal::{self, Journal, OpenError, Recovery};
 use crate::pipeline::{Fatal, Pipeline};
 use crate::shared::{Control, Message, QUEUE, Shared, moment};
 use crate::state::{Effects, ReplayError, State};
@@ -36,7 +36,7 @@ pub enum StartError {
     },
     /// The journal could not be written.
     #[error(transparent)]
-    Write(#[from] crate::journal::JournalError),
+    Write(#[from] journal::JournalError),
     /// The system refused a thread, or the sockets cannot be used.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -80,15 +80,41 @@ impl Server {
         Self::start_from(config, None, || bind()?.into_iter().map(acceptor).collect())
     }
 
+    /// The same in a directory that the caller has locked, for those who had to wait for it. The journal is
+    /// there, wherever `config.storage` is, and within that storage's limits.
+    ///
+    /// # Errors
+    /// As [`Server::start_then_bind`].
+    pub fn start_locked(
+        config: Config,
+        directory: journal::Directory,
+        bind: impl FnOnce() -> io::Result<Vec<Listener>>,
+    ) -> Result<Self, StartError> {
+        let limits = config.storage.as_ref().map_or_else(journal::Limits::default, |storage| storage.limits);
+        let opened = Journal::open_on(Arc::new(directory), limits)?;
+        Self::start_on(config, Some(opened), None, || bind()?.into_iter().map(acceptor).collect())
+    }
+
     /// The same with a state to begin with if there is no journal.
     pub(crate) fn start_from(
         config: Config,
         state: Option<State>,
         bind: impl FnOnce() -> io::Result<Vec<Acceptor>>,
     ) -> Result<Self, StartError> {
+        let open = |storage: &Storage| Journal::open(&storage.directory, storage.limits);
+        let opened = config.storage.as_ref().map(open).transpose()?;
+        Self::start_on(config, opened, state, bind)
+    }
+
+    fn start_on(
+        config: Config,
+        opened: Option<(Journal, Recovery)>,
+        state: Option<State>,
+        bind: impl FnOnce() -> io::Result<Vec<Acceptor>>,
+    ) -> Result<Self, StartError> {
         let origin = Instant::now();
-        let (mut state, mut journal) = match &config.storage {
-            Some(storage) => recover(&config, storage).map(|(state, journal)| (state, Some(journal)))?,
+        let (mut state, mut journal) = match opened {
+            Some((journal, recovery)) => (replay(&config, recovery)?, Some(journal)),
             None => (state.unwrap_or_else(|| fresh(&config)), None),
         };
         begin(&config, &mut state, journal.as_mut(), origin)?;
@@ -208,8 +234,7 @@ fn fresh(config: &Config) -> State {
     State::new(config.limits.clone(), moment(std::time::Duration::ZERO).wall_ms / 1000)
 }
 
-fn recover(config: &Config, storage: &Storage) -> Result<(State, Journal), StartError> {
-    let (journal, recovery) = Journal::open(&storage.directory, storage.limits)?;
+fn replay(config: &Config, recovery: Recovery) -> Result<State, StartError> {
     if let Some(cut) = recovery.cut {
         config.notices.tell(Notice::Cut(cut));
     }
@@ -228,7 +253,7 @@ fn recover(config: &Config, storage: &Storage) -> Result<(State, Journal), Start
         let state = state.get_or_insert_with(|| State::new(config.limits.clone(), number - 1));
         state.replay(number, &record).map_err(|source| StartError::Replay { zxid, source })?;
     }
-    Ok((state.unwrap_or_else(|| fresh(config)), journal))
+    Ok(state.unwrap_or_else(|| fresh(config)))
 }
 
 /// What has to be done before anybody is served.

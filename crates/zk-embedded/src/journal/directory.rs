@@ -41,6 +41,26 @@ impl Directory {
     /// [`OpenError::Locked`] names the process that has it. A directory of another user, or one in which
     /// others may write, is refused.
     pub fn lock(path: &Path) -> Result<Self, OpenError> {
+        Self::claim(path, File::try_lock)
+    }
+
+    /// The same, but waits for whoever has the directory, however long that takes: the kernel wakes us as soon
+    /// as the holder releases it or dies. Blocks the calling thread, and nothing can call it off.
+    ///
+    /// # Errors
+    /// As [`Directory::lock`]; also if the directory is gone when the wait is over.
+    pub fn wait(path: &Path) -> Result<Self, OpenError> {
+        Self::claim(path, |lock| {
+            loop {
+                match lock.lock() {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    other => return other.map_err(TryLockError::Error),
+                }
+            }
+        })
+    }
+
+    fn claim(path: &Path, acquire: impl Fn(&File) -> Result<(), TryLockError>) -> Result<Self, OpenError> {
         let failed = |action| move |source| OpenError::Io { action, path: path.to_owned(), source };
         make(path).map_err(failed("create the directory"))?;
         // From here on the working directory of the process does not matter.
@@ -48,7 +68,7 @@ impl Directory {
         check_owner(path)?;
         for _ in 0..LOCK_ATTEMPTS {
             let mut lock = open_lock(path).map_err(failed("open the lock file in"))?;
-            match lock.try_lock() {
+            match acquire(&lock) {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     return Err(OpenError::Locked { directory: path.clone(), pid: holder(&mut lock) });
@@ -167,7 +187,10 @@ impl Disk for Directory {
     }
 
     fn check_place(&self) -> io::Result<()> {
-        let there = fs::metadata(self.path.join(LOCK))?;
+        let there = fs::metadata(self.path.join(LOCK)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => io::Error::other("it was removed, or its lock file"),
+            _ => error,
+        })?;
         let ours = self.lock.metadata()?;
         if (there.dev(), there.ino()) != (ours.dev(), ours.ino()) {
             return Err(io::Error::other("its lock file is no longer the one that was locked"));

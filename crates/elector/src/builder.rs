@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use elector_core::{Layout, Margins, OnDisconnect, Timing};
 use zk_session::wire::{self, perms};
-use zk_session::{BootClock, Config, Credential, MonotonicClock, Session, TcpConnector, UnixConnector};
+use zk_session::{
+    BootClock, Config, ConnectString, Credential, MonotonicClock, Session, TcpConnector, UnixConnector,
+};
 
 use crate::driver::{self, Settings};
 use crate::elector::Elector;
@@ -156,6 +158,18 @@ impl Builder {
         self.session_timeout.unwrap_or_else(|| self.place.default_timeout())
     }
 
+    /// Whether [`Builder::start`] would accept these options. Nothing is started or sent.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the options.
+    pub fn check(&self) -> Result<(), StartError> {
+        self.settings()?;
+        match &self.place {
+            Place::Ensemble(servers) => connect_string(servers).map(drop),
+            Place::Local(_) => Ok(()),
+        }
+    }
+
     /// Starts without waiting for a server.
     ///
     /// # Errors
@@ -169,8 +183,7 @@ impl Builder {
         };
         match &self.place {
             Place::Ensemble(servers) => {
-                let servers = servers.parse().map_err(|error| StartError::Servers(format!("{error}")))?;
-                let config = config(servers);
+                let config = config(connect_string(servers)?);
                 let session = move || Session::new(config, TcpConnector, BootClock);
                 driver::start(session, settings, self.own_thread)
             }
@@ -279,6 +292,10 @@ impl fmt::Debug for Builder {
             .field("timing", &self.timing())
             .finish_non_exhaustive()
     }
+}
+
+fn connect_string(servers: &str) -> Result<ConnectString, StartError> {
+    servers.parse().map_err(|error| StartError::Servers(format!("{error}")))
 }
 
 fn validate_id(id: &str) -> Result<String, StartError> {

@@ -8,6 +8,7 @@ mod args;
 mod demo;
 mod exit;
 mod json;
+mod local;
 mod log;
 mod notify;
 mod program;

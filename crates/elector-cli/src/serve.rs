@@ -195,15 +195,19 @@ fn start_code(error: &StartError) -> u8 {
 /// What the server tells goes into the log for as long as there is one.
 fn listen_to(log: Weak<Log>) -> Notices {
     Notices::new(move |notice| {
-        let level = match notice {
-            // Clients come and go; one that was sent away is told so itself.
-            Notice::Ended { .. } => Level::Debug,
-            _ => Level::Warn,
-        };
         if let Some(log) = log.upgrade() {
-            say(&log, level, About::Error, notice.to_string());
+            say(&log, level_of(&notice), About::Error, notice.to_string());
         }
     })
+}
+
+/// How much a word of the embedded server matters to whoever runs it.
+pub(crate) fn level_of(notice: &Notice) -> Level {
+    match notice {
+        // Clients come and go; one that was sent away is told so itself.
+        Notice::Ended { .. } => Level::Debug,
+        _ => Level::Warn,
+    }
 }
 
 fn name(signal: Signal) -> &'static str {

@@ -172,9 +172,11 @@ fn the_place_is_never_guessed() {
          on this machine only: --local                                  (or ELECTOR_LOCAL=1)\n"
     );
     refused(run(&format!("-z {NOWHERE} --local")), 2, &["--zookeeper and --local"]);
-    refused(run("--local"), 2, &["not in this version"]);
-    refused(run("").env("ELECTOR_LOCAL", "1"), 2, &["ELECTOR_LOCAL", "not in this version"]);
-    refused(Elector::new("status").words("--local /usage"), 2, &["not in this version"]);
+    refused(run("--local="), 2, &["--local=: no directory given"]);
+    refused(run("").env("ELECTOR_LOCAL", "0"), 2, &["ELECTOR_LOCAL 0", "a directory"]);
+    let both = run("").env("ELECTOR_LOCAL", "1").env("ELECTOR_ZOOKEEPER", NOWHERE);
+    refused(both, 2, &["ELECTOR_ZOOKEEPER and ELECTOR_LOCAL"]);
+    refused(Elector::new("status").words("--local=/dev/null /usage"), 2, &["/dev/null", "not a directory"]);
 }
 
 #[test]

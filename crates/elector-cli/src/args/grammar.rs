@@ -27,13 +27,15 @@ pub(super) enum Command {
     Demo(DemoArgs),
 }
 
+/// The value of `--local` without one: something that nobody can type, since no word holds it.
+pub(super) const LOCAL_ALONE: &str = "\0";
+
 /// What every command takes.
 #[derive(Debug, Args, Default)]
 pub(super) struct CommonArgs {
     #[arg(short = 'z', long)]
     pub(super) zookeeper: Option<OsString>,
-    /// `--local` alone is an empty value.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = LOCAL_ALONE)]
     pub(super) local: Option<OsString>,
     #[arg(long, allow_hyphen_values = true)]
     pub(super) connect_timeout: Option<OsString>,

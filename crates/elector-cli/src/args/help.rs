@@ -13,7 +13,7 @@ Usage: elector COMMAND [OPTIONS]
 
 Where elections are held (say exactly one; there is no default):
   -z, --zookeeper LIST  the ensemble: zk1:2181,zk2:2181,zk3:2181[/chroot]
-      --local[=DIR]     only you, only this machine (not in this version)
+      --local[=DIR]     only you, only this machine; nothing to install
 
 Try it: elector demo        Use it: elector run -z zk1,zk2,zk3 /billing -- ./billing-worker
 ";
@@ -26,7 +26,7 @@ PROGRAM's end ends the run, and the next contender starts its own: for a service
 among several machines needs -n and --at-least.
 
   -z, --zookeeper LIST      the ensemble: zk1:2181,zk2:2181,zk3:2181[/chroot]
-      --local[=DIR]         only you, only this machine (not in this version)
+      --local[=DIR]         only you, only this machine; nothing to install
       --id ID               name shown to others  [HOSTNAME:PID]
       --wait DURATION       give up when not leading by then  [no limit]
   -n, --nonblock            --wait 0s: only if it can lead now
@@ -42,7 +42,7 @@ among several machines needs -n and --at-least.
       --on-disconnect hold|stop
                             keep PROGRAM while the lease lasts, or stop at once  [hold]
       --session-timeout DURATION
-                            how long the others wait when this machine dies  [10s]
+                            how long the others wait when this machine dies  [10s; --local 5s]
       --connect-timeout DURATION
                             give up connecting at start  [no limit]
       --auth-file FILE      lines of scheme:credential, mode 0600
@@ -93,7 +93,7 @@ Usage: elector status [OPTIONS] ELECTION
 Shows who leads, who waits, and how fresh the answer is.
 
   -z, --zookeeper LIST      the ensemble: zk1:2181,zk2:2181,zk3:2181[/chroot]
-      --local[=DIR]         only you, only this machine (not in this version)
+      --local[=DIR]         only you, only this machine; nothing to install
       --json                one JSON object instead of text
       --connect-timeout DURATION
                             give up then, and answer unknown  [3s]

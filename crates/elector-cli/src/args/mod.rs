@@ -9,6 +9,7 @@ mod grammar;
 mod help;
 mod nearest;
 mod options;
+mod place;
 mod secrets;
 mod serve;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod values;
 pub(crate) use demo::DemoOptions;
 pub(crate) use env::Environment;
 pub(crate) use options::{OnExit, RunOptions, StatusOptions};
+pub(crate) use place::Where;
 pub(crate) use serve::ServeOptions;
 
 use clap::Parser;

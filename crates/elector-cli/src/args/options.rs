@@ -5,6 +5,7 @@
 
 use super::env::{Environment, variable};
 use super::grammar::{CommonArgs, LogArgs, RunArgs, StatusArgs};
+use super::place::{self, Where};
 use super::secrets::{self, Credential};
 use super::values::{self, Given};
 use crate::log::{Color, Format, LogOptions};
@@ -59,12 +60,6 @@ const MAX_GRACE: Duration = Duration::from_secs(86400);
 /// `status` answers "unknown" after this long.
 const STATUS_LIMIT: Duration = Duration::from_secs(3);
 
-/// Said where no place was given.
-const WHERE: &str = "\
-where is this election held? Neither --zookeeper nor --local was given.
-  among machines:       --zookeeper zk1:2181,zk2:2181,zk3:2181   (or ELECTOR_ZOOKEEPER)
-  on this machine only: --local                                  (or ELECTOR_LOCAL=1)";
-
 /// What to do when the program ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnExit {
@@ -75,7 +70,7 @@ pub(crate) enum OnExit {
 /// What every command needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Common {
-    pub(crate) servers: String,
+    pub(crate) place: Where,
     pub(crate) election: String,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) credentials: Vec<Credential>,
@@ -164,34 +159,8 @@ impl<'a> Sources<'a> {
         self.pick(option, None).map_or(Ok(false), |given| given.switch())
     }
 
-    /// The servers, or why there are none.
-    fn servers(&mut self, common: &'a CommonArgs) -> Result<String, String> {
-        if common.zookeeper.is_some() && common.local.is_some() {
-            return Err(
-                "--zookeeper and --local were both given: an election is held in one place, say which".into(),
-            );
-        }
-        // A flag of one overrides the other's variable.
-        let local = if common.zookeeper.is_some() { None } else { self.pick("local", common.local.as_ref()) };
-        let zookeeper =
-            if common.local.is_some() { None } else { self.pick("zookeeper", common.zookeeper.as_ref()) };
-        match (zookeeper, local) {
-            (Some(_), Some(_)) => {
-                Err("ELECTOR_ZOOKEEPER and ELECTOR_LOCAL are both set: an election is held in one \
-                                       place, say which with a flag"
-                    .into())
-            }
-            (None, Some(local)) => Err(format!(
-                "{}: local elections are not in this version; use --zookeeper zk1:2181,zk2:2181,zk3:2181",
-                local.from
-            )),
-            (Some(zookeeper), None) => servers(&zookeeper),
-            (None, None) => Err(WHERE.into()),
-        }
-    }
-
     fn common(&mut self, args: &'a CommonArgs, election: Option<&OsString>) -> Result<Common, String> {
-        let servers = self.servers(args)?;
+        let place = place::pick(self, args)?;
         let election = election.ok_or("no election given: it is an absolute path, such as /billing")?;
         let election = election.to_str().ok_or("the election's path is not valid UTF-8")?;
         let connect_timeout =
@@ -202,14 +171,15 @@ impl<'a> Sources<'a> {
         };
         let quiet = self.switch("quiet", args.quiet)?;
         let mut warnings = self.env.unknown(&NAMES);
-        if credentials.iter().any(|credential| credential.scheme == "digest") && !all_loopback(&servers) {
+        let has_password = credentials.iter().any(|credential| credential.scheme == "digest");
+        if has_password && place.is_beyond_this_machine() {
             warnings.push(
                 "the digest password goes over the network in clear text: anybody on the way can read it"
                     .into(),
             );
         }
         let election = election.to_string();
-        Ok(Common { servers, election, connect_timeout, credentials, quiet, warnings, details: Vec::new() })
+        Ok(Common { place, election, connect_timeout, credentials, quiet, warnings, details: Vec::new() })
     }
 }
 
@@ -235,7 +205,7 @@ pub(super) fn run(args: &RunArgs, env: &Environment, own_name: &str) -> Result<R
     };
     let session_timeout = s
         .duration("session-timeout", args.session_timeout.as_ref(), (100 * MS, HOUR))?
-        .unwrap_or(10 * SECOND);
+        .unwrap_or_else(|| common.place.session_timeout());
     let loss_grace = s
         .duration("loss-grace", args.loss_grace.as_ref(), (Duration::ZERO, HOUR))?
         .unwrap_or((2 * SECOND).min(session_timeout / 5));
@@ -265,7 +235,7 @@ pub(super) fn run(args: &RunArgs, env: &Environment, own_name: &str) -> Result<R
         session_timeout,
         layout: layout(s, args)?,
         acl: s.pick("acl", args.acl.as_ref()).map(|given| given.text().map(str::to_string)).transpose()?,
-        ensemble_tick: s.duration("ensemble-tick", args.ensemble_tick.as_ref(), (Duration::ZERO, HOUR))?,
+        ensemble_tick: ensemble_tick(s, args, &common.place)?,
         loss_grace,
         takeover_delay: s
             .duration("takeover-delay", args.takeover_delay.as_ref(), (Duration::ZERO, 24 * HOUR))?
@@ -324,6 +294,20 @@ fn wait<'a>(s: &mut Sources<'a>, args: &'a RunArgs) -> Result<Option<Duration>, 
     s.duration("wait", args.wait.as_ref(), (Duration::ZERO, MONTH))
 }
 
+fn ensemble_tick<'a>(
+    s: &mut Sources<'a>,
+    args: &'a RunArgs,
+    place: &Where,
+) -> Result<Option<Duration>, String> {
+    match s.pick("ensemble-tick", args.ensemble_tick.as_ref()) {
+        Some(given) if matches!(place, Where::Local(_)) => {
+            Err(format!("{}: the one server of a local election has no tick; leave it out", given.from))
+        }
+        Some(given) => given.duration(Duration::ZERO, HOUR).map(Some),
+        None => Ok(None),
+    }
+}
+
 fn layout<'a>(s: &mut Sources<'a>, args: &'a RunArgs) -> Result<Layout, String> {
     let name = s.choice("layout", args.layout.as_ref(), &["latch", "lock", "kazoo", "single"])?;
     name.parse().map_err(|error| format!("--layout {name}: {error}"))
@@ -334,18 +318,6 @@ fn stop_signal(given: Given<'_>) -> Result<Signal, String> {
     program::parse_signal(name).ok_or_else(|| {
         given.refuse(name, "no signal that stops a program; take TERM, INT, QUIT, HUP, USR1, USR2 or KILL")
     })
-}
-
-fn servers(given: &Given<'_>) -> Result<String, String> {
-    let list = given.text()?;
-    if list.trim().is_empty() {
-        return Err(given.refuse(list, "no server given; write it like zk1:2181,zk2:2181,zk3:2181"));
-    }
-    if list.contains('@') {
-        // Not shown: what stands before the sign may be a password.
-        return Err(format!("{}: no user or password belongs here: use --auth-file", given.from));
-    }
-    Ok(list.to_string())
 }
 
 fn credentials(given: &Given<'_>) -> Result<Vec<Credential>, String> {
@@ -359,19 +331,6 @@ fn credentials(given: &Given<'_>) -> Result<Vec<Credential>, String> {
         ));
     }
     secrets::read(path).map_err(|rule| format!("{}: {rule}", given.from))
-}
-
-/// Whether every server is this very machine, by the way it is written.
-fn all_loopback(servers: &str) -> bool {
-    let hosts = servers.split('/').next().unwrap_or_default();
-    hosts.split(',').all(|entry| {
-        let entry = entry.trim();
-        let host = match entry.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((inside, _)) => inside,
-            None => entry.split(':').next().unwrap_or_default(),
-        };
-        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-    })
 }
 
 fn shown(text: &str) -> String {

@@ -25,7 +25,7 @@ fn run(line: &str) -> Result<RunOptions, String> {
 #[test]
 fn the_defaults_are_those_of_the_help() {
     let options = run("run -z zk1,zk2 /billing -- ./worker --help -x").expect("a plain command");
-    assert_eq!(options.common.servers, "zk1,zk2");
+    assert_eq!(options.common.place, Where::Ensemble("zk1,zk2".into()));
     assert_eq!(options.common.election, "/billing");
     assert_eq!(options.program, ["./worker", "--help", "-x"]);
     assert!(options.id.ends_with(&format!(":{}", std::process::id())));
@@ -128,9 +128,34 @@ fn the_place_is_never_guessed() {
     let both = [("ELECTOR_ZOOKEEPER", "a"), ("ELECTOR_LOCAL", "1")];
     assert!(run_with("run /b -- x", &both).expect_err("both set").contains("one place"));
     assert!(run_with("run -z c /b -- x", &both).is_ok(), "a flag overrides the other's variable");
-    let error = run_with("run --local /b -- x", &both).expect_err("not in this version");
-    assert!(error.contains("--local: local elections are not in this version"), "{error}");
-    assert!(run("run --local=/tmp/x /b -- x").expect_err("not in this version").contains("--local"));
+    let options = run_with("run --local /b -- x", &both).expect("the same the other way round");
+    assert_eq!(options.common.place, Where::Local(None));
+}
+
+#[test]
+fn a_local_election_is_the_users_own_or_in_a_directory() {
+    let place = |line: &str, pairs: &[(&str, &str)]| run_with(line, pairs).expect(line).common.place;
+    let directory = Where::Local(Some("/tmp/x".into()));
+    assert_eq!(place("run --local=/tmp/x /b -- x", &[]), directory);
+    assert_eq!(place("run /b -- x", &[("ELECTOR_LOCAL", "/tmp/x")]), directory);
+    assert_eq!(place("run /b -- x", &[("ELECTOR_LOCAL", "1")]), Where::Local(None));
+    assert_eq!(place("run --local=./1 /b -- x", &[]), Where::Local(Some("./1".into())));
+    let options = run("run --local /b -- x").expect("local");
+    assert_eq!(
+        (options.session_timeout, options.loss_grace),
+        (Duration::from_secs(5), Duration::from_secs(1))
+    );
+    for (line, variable, part) in [
+        ("run --local= /b -- x", None, "--local=: no directory"),
+        ("run --local=1 /b -- x", None, "--local 1:"),
+        ("run /b -- x", Some(("ELECTOR_LOCAL", "0")), "ELECTOR_LOCAL 0:"),
+        ("run /b -- x", Some(("ELECTOR_LOCAL", "true")), "the user's own is 1"),
+        ("run /b -- x", Some(("ELECTOR_LOCAL", "")), "ELECTOR_LOCAL: empty"),
+        ("run --local --ensemble-tick 2s /b -- x", None, "--ensemble-tick: the one server"),
+    ] {
+        let error = run_with(line, variable.as_slice()).expect_err(line);
+        assert!(error.contains(part) && error.lines().count() == 1, "{line}: {error}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The instant after which the program must not live, as one atomic word on CLOCK_BOOTTIME.
+//! The instant after which the program must not live, as one atomic word on the lease's clock.
 //!
 //! The supervisor writes it, the keeper alone acts on it. Within one term it grows as the lease is renewed; it
 //! shrinks only if the session timeout does, and is then acted upon within the supervisor's next look.
@@ -6,24 +6,18 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The time since boot, suspends included: the only clock that deadlines are judged by.
-pub(crate) fn boot_now() -> Duration {
-    let t = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    Duration::new(u64::try_from(t.tv_sec).unwrap_or(0), u32::try_from(t.tv_nsec).unwrap_or(0))
-}
-
-/// One term's deadline, in nanoseconds since boot. A new word begins in the past: no deadline, no program.
+/// One term's deadline, in nanoseconds of the lease's clock. A new word begins in the past: no deadline, no program.
 #[derive(Debug, Default)]
 pub(crate) struct DeadlineWord(AtomicU64);
 
 impl DeadlineWord {
-    /// Moves the deadline to `at` (since boot).
+    /// Moves the deadline to `at`.
     pub(crate) fn set(&self, at: Duration) {
         let at = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
         self.0.store(at, Ordering::SeqCst);
     }
 
-    /// The deadline, since boot.
+    /// The deadline.
     pub(crate) fn get(&self) -> Duration {
         Duration::from_nanos(self.0.load(Ordering::SeqCst))
     }
@@ -41,7 +35,7 @@ mod tests {
     #[test]
     fn a_new_word_has_passed_and_the_last_deadline_counts() {
         let word = DeadlineWord::default();
-        assert!(word.passed(boot_now()));
+        assert!(word.passed(Duration::ZERO));
         word.set(Duration::from_secs(20));
         assert!(!word.passed(Duration::from_millis(19_999)));
         assert!(word.passed(Duration::from_secs(20)));

@@ -5,9 +5,10 @@
 //! tree is being killed no later word of the supervisor brings it back. The thread lives as long as the process,
 //! since its end would be the parent's death to the program.
 
-use super::deadline::{DeadlineWord, boot_now};
+use super::deadline::DeadlineWord;
 use super::tree::{self, Process};
 use super::{Ended, Event, Gone, Killed, NotStarted, Spec, Stop, trampoline};
+use elector::LeaseClock;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, pidfd_open};
@@ -46,16 +47,23 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Makes this process the reaper of its descendants and starts the thread. `tell` is called on it and must
-    /// not block.
-    pub(crate) fn new(tell: impl Fn(Event) + Send + 'static) -> io::Result<Keeper> {
+    /// Makes this process the reaper of its descendants and starts the thread, which judges deadlines by `clock`.
+    /// `tell` is called on it and must not block.
+    pub(crate) fn new(clock: LeaseClock, tell: impl Fn(Event) + Send + 'static) -> io::Result<Keeper> {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        let timer = timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+        let timer = timerfd_create(timer_clock(clock), TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
         let (sender, requests) = sync_channel(MAX_REQUESTS);
         let before = tree::descendants(&HashSet::new()).into_iter().collect();
-        let inner =
-            Inner { tell: Box::new(tell), wake: Arc::clone(&wake), timer, requests, before, term: None };
+        let inner = Inner {
+            clock,
+            tell: Box::new(tell),
+            wake: Arc::clone(&wake),
+            timer,
+            requests,
+            before,
+            term: None,
+        };
         std::thread::Builder::new().name("keeper".into()).spawn(move || inner.run())?;
         Ok(Keeper { requests: sender, wake })
     }
@@ -89,6 +97,7 @@ impl Keeper {
 }
 
 struct Inner {
+    clock: LeaseClock,
     tell: Box<dyn Fn(Event) + Send>,
     wake: Arc<OwnedFd>,
     timer: OwnedFd,
@@ -151,7 +160,7 @@ impl Inner {
     }
 
     fn judge_deadline(&mut self) {
-        let now = boot_now();
+        let now = self.clock.now();
         if let Some(term) = &mut self.term
             && !matches!(term.phase, Phase::Killing { .. })
             && term.deadline.passed(now)
@@ -167,7 +176,7 @@ impl Inner {
                 Ok(Request::Start(spec, deadline)) => self.start(&spec, deadline),
                 Ok(Request::Stop(stop)) => {
                     if let Some(term) = &mut self.term {
-                        term.stop(stop, boot_now());
+                        term.stop(stop, self.clock.now());
                     }
                 }
                 Ok(Request::Forward(signal)) => {
@@ -183,7 +192,7 @@ impl Inner {
 
     fn start(&mut self, spec: &Spec, deadline: Arc<DeadlineWord>) {
         assert!(self.term.is_none(), "one tree at a time");
-        if deadline.passed(boot_now()) {
+        if deadline.passed(self.clock.now()) {
             return (self.tell)(Event::NotStarted(NotStarted::TooLate));
         }
         let started = trampoline::spawn(spec).and_then(|pid| {
@@ -235,7 +244,7 @@ impl Inner {
 
     /// Moves the stop of a tree on, and tells when it is gone.
     fn advance(&mut self, no_child_left: bool) {
-        let now = boot_now();
+        let now = self.clock.now();
         let Some(term) = &mut self.term else { return };
         if let Phase::Stopping { kill_at } = term.phase
             && now >= kill_at
@@ -278,7 +287,7 @@ impl Inner {
 
     /// Waits for a request, the program's end, or the next instant at which something is due.
     fn sleep(&self) {
-        let due = self.term.as_ref().map(|term| term.next_look(boot_now()));
+        let due = self.term.as_ref().map(|term| term.next_look(self.clock.now()));
         let value = due.unwrap_or(Duration::ZERO);
         // An all-zero value disarms; a due instant is never zero, since the clock began long before us.
         let spec = Itimerspec {
@@ -374,6 +383,14 @@ impl Term {
             Phase::Stopping { kill_at } => kill_at.min(self.deadline.get()),
             Phase::Running => self.deadline.get().min(now.saturating_add(REAP_EVERY)),
         }
+    }
+}
+
+/// The timer that goes by this clock.
+fn timer_clock(clock: LeaseClock) -> TimerfdClockId {
+    match clock {
+        LeaseClock::Boot => TimerfdClockId::Boottime,
+        LeaseClock::Monotonic => TimerfdClockId::Monotonic,
     }
 }
 

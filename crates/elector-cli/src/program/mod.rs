@@ -4,7 +4,7 @@
 //! left. Invariant: [`Event::Gone`] is sent only when the kernel has no process of the tree any more, and a
 //! program whose deadline word has passed is being killed, whatever the rest of this process does meanwhile.
 //!
-//! The module is synchronous and knows nothing of elections, sessions or tokio. Its interface is kept narrow
+//! The module is synchronous and knows nothing of elections (but the clock of their leases), sessions or tokio. Its interface is kept narrow
 //! (a [`Spec`], a [`DeadlineWord`], stop requests, and events handed to a function), because a later version
 //! moves it into a process of its own between supervisor and program. Only `run` may call it; what it knows of
 //! process trees serves `demo` as well.
@@ -16,7 +16,7 @@ mod signal;
 mod trampoline;
 mod tree;
 
-pub(crate) use deadline::{DeadlineWord, boot_now};
+pub(crate) use deadline::DeadlineWord;
 pub(crate) use keeper::Keeper;
 pub(crate) use lookup::{NotRunnable, find};
 pub(crate) use signal::{name as signal_name, parse as parse_signal};

@@ -1,10 +1,10 @@
 //! One term: the machine of `term` between the leadership, the keeper and the signals.
 
 use super::term::{Action, Finish, Input, Rules, Term};
-use super::{CONFIRM_LIMIT, KILL_MARGIN, Run, next_notice};
+use super::{CONFIRM_LIMIT, KILL_MARGIN, Run, hosting, next_notice};
 use crate::log::{About, Entry, Level};
-use crate::program::{DeadlineWord, Spec, boot_now};
-use elector::Leadership;
+use crate::program::{DeadlineWord, Spec};
+use elector::{Leadership, LeaseClock};
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -16,16 +16,18 @@ const HAND_OVER_EVERY: Duration = Duration::from_millis(100);
 impl Run<'_> {
     /// Leads one term to its end. The exit status, or none where the run goes on contending.
     pub(super) async fn lead(&mut self, leadership: Leadership) -> Option<u8> {
+        let clock = self.site.place.clock();
         let token = leadership.token().to_string();
         let rules = self.rules(&token);
-        let mut term = Term::new(rules, boot_now());
+        let mut term = Term::new(rules, clock.now());
         let deadline = Arc::new(DeadlineWord::default());
-        renew(&deadline, &leadership);
-        let mut finish = self.act(term.step(boot_now(), Input::Wake), &token, &deadline);
+        renew(&deadline, &leadership, clock);
+        let mut finish = self.act(term.step(clock.now(), Input::Wake), &token, &deadline);
         let mut told_ending = false;
         let mut told_lost = false;
+        let mut told_failed = false;
         while finish.is_none() {
-            let wake = term.wake_at().map(|at| at.saturating_sub(boot_now()));
+            let wake = term.wake_at().map(|at| at.saturating_sub(clock.now()));
             let input = tokio::select! {
                 biased;
                 why = leadership.lost(), if !told_lost => {
@@ -36,6 +38,10 @@ impl Run<'_> {
                     told_ending = true;
                     Some(Input::Ending(why.to_string()))
                 }
+                why = hosting::failed(self.host.as_ref()), if !told_failed => {
+                    told_failed = true;
+                    Some(Input::Failed(why))
+                }
                 Some(event) = self.events.recv() => Some(Input::Program(event)),
                 asked = self.signals.next() => Some(Input::Signal(asked)),
                 () = nap(wake) => Some(Input::Wake),
@@ -45,9 +51,9 @@ impl Run<'_> {
                 }
                 () = tokio::time::sleep(HAND_OVER_EVERY) => None,
             };
-            renew(&deadline, &leadership);
+            renew(&deadline, &leadership, clock);
             if let Some(input) = input {
-                let actions = term.step(boot_now(), input);
+                let actions = term.step(clock.now(), input);
                 finish = self.act(actions, &token, &deadline);
             }
         }
@@ -122,6 +128,7 @@ impl Run<'_> {
             entry.token = Some(token.to_string());
             self.log.say(&entry);
         }
+        self.watch_host(notice);
     }
 
     /// Gives the place up; nothing of the program is left.
@@ -141,8 +148,8 @@ impl Run<'_> {
 }
 
 /// Hands the lease on to the keeper. The clock is read first, so that what is handed on is never too late.
-fn renew(deadline: &DeadlineWord, leadership: &Leadership) {
-    let now = boot_now();
+fn renew(deadline: &DeadlineWord, leadership: &Leadership, clock: LeaseClock) {
+    let now = clock.now();
     deadline.set(now + leadership.remaining().saturating_sub(KILL_MARGIN));
 }
 

@@ -2,10 +2,12 @@
 //!
 //! The flow is `connect` → `waiting` → `leading`, and from there to the end or back to `waiting`. What happens
 //! within a term is decided by the pure machine in `term`; this module and its children only carry things to and
-//! fro between the election, the keeper of the program, the signals and the log.
+//! fro between the election, the keeper of the program, the signals and the log. A local election is hosted here as
+//! well, on threads of its own.
 
 mod code;
 mod failure;
+mod hosting;
 mod leading;
 mod narrator;
 mod term;
@@ -13,6 +15,7 @@ mod waiting;
 
 use crate::args::RunOptions;
 use crate::exit;
+use crate::local::{Host, Site};
 use crate::log::{About, Entry, Level, Log};
 use crate::program::{self, Event, Keeper, NotRunnable};
 use crate::signals::{Signals, outlast_the_terminal};
@@ -20,9 +23,11 @@ use crate::{log, notify, text};
 use elector::{AclEntry, Elector, Notice};
 use narrator::Narrator;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
+use waiting::asked_to_leave;
 
 /// Before the lease's end, when SIGKILL has to be on its way: the time a killed tree needs to be gone.
 const KILL_MARGIN: Duration = Duration::from_millis(500);
@@ -37,7 +42,10 @@ struct Run<'a> {
     options: &'a RunOptions,
     /// The program's file, looked up before contending.
     file: PathBuf,
-    log: Log,
+    site: Site,
+    /// Where the election is local, unless it ended.
+    host: Option<Host>,
+    log: Arc<Log>,
     keeper: Keeper,
     events: mpsc::Receiver<Event>,
     signals: Signals,
@@ -75,46 +83,25 @@ pub(crate) fn run(options: &RunOptions) -> u8 {
 
 fn start(options: &RunOptions, file: PathBuf) -> std::io::Result<u8> {
     outlast_the_terminal()?;
-    let common = &options.common;
-    let builder = match configure(options) {
-        Ok(builder) => builder,
-        Err(message) => {
-            log::complain(&message);
-            return Ok(exit::USAGE);
+    let prepared = Site::open(&options.common.place).map_err(|refusal| (refusal, exit::USAGE));
+    let prepared = prepared.and_then(|site| {
+        let builder = configure(options, &site).map_err(|refusal| (refusal, exit::USAGE))?;
+        builder.check().map_err(|error| (error.to_string(), failure::start_code(&error)))?;
+        Ok((site, builder))
+    });
+    let (site, builder) = match prepared {
+        Ok(prepared) => prepared,
+        Err((refusal, code)) => {
+            log::complain(&refusal);
+            return Ok(code);
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let code = runtime.block_on(async {
-        let signals = Signals::new()?;
-        let (tell, events) = mpsc::channel(MAX_EVENTS);
-        let keeper = Keeper::new(move |event| drop(tell.try_send(event)))?;
-        // Nothing on this thread ever blocks (the log and the program have threads of their own), so the election
-        // runs here as well; and it begins only after we listen to what it tells.
-        let elector = match builder.start() {
-            Ok(elector) => elector,
-            Err(error) => {
-                log::complain(&error.to_string());
-                return Ok(failure::start_code(&error));
-            }
-        };
-        let log = Log::new(options.log, &common.election, &options.id)?;
-        let notices = elector.notices();
-        let give_up_at = options.wait.map(|wait| Instant::now() + wait);
-        let narrator = Narrator::new(&common.servers, &options.id);
-        let run = Run {
-            options,
-            file,
-            log,
-            keeper,
-            events,
-            signals,
-            elector,
-            notices,
-            narrator,
-            give_up_at,
-            unconfirmed: false,
-        };
-        Ok(run.play_out().await)
+        match Run::begin(options, file, site, builder).await? {
+            Ok(run) => Ok(run.play_out().await),
+            Err(code) => Ok(code),
+        }
     });
     // A look-up of a name that hangs in the system's resolver must not hold up the end.
     runtime.shutdown_background();
@@ -122,9 +109,9 @@ fn start(options: &RunOptions, file: PathBuf) -> std::io::Result<u8> {
 }
 
 /// The library's builder for these options.
-fn configure(options: &RunOptions) -> Result<elector::Builder, String> {
+fn configure(options: &RunOptions, site: &Site) -> Result<elector::Builder, String> {
     let common = &options.common;
-    let mut builder = Elector::builder(&common.servers, &common.election)
+    let mut builder = Elector::builder(site.place.clone(), &common.election)
         .id(options.id.as_str())
         .session_timeout(options.session_timeout)
         .layout(options.layout)
@@ -189,16 +176,58 @@ fn acl(options: &RunOptions) -> Result<Option<Vec<AclEntry>>, String> {
 }
 
 impl Run<'_> {
+    /// Everything up to the elector's start. A code instead is the end of the run.
+    async fn begin(
+        options: &RunOptions,
+        file: PathBuf,
+        site: Site,
+        builder: elector::Builder,
+    ) -> std::io::Result<Result<Run<'_>, u8>> {
+        let mut signals = Signals::new()?;
+        let (tell, events) = mpsc::channel(MAX_EVENTS);
+        let keeper = Keeper::new(site.place.clock(), move |event| drop(tell.try_send(event)))?;
+        let log = Arc::new(Log::new(options.log, &options.common.election, &options.id)?);
+        let narrator = Narrator::new(&site, &options.id);
+        greet(&log, &narrator, options);
+        let host = hosting::start(site.directory.as_ref(), &log)?;
+        if let Some(host) = &host {
+            // Whoever hosts is mostly ready at once; connecting before that would only fail and wait.
+            tokio::select! {
+                biased;
+                signal = asked_to_leave(&mut signals, &log) => return Ok(Err(code::left(signal))),
+                () = host.settled() => {}
+                () = tokio::time::sleep(hosting::READY_LIMIT) => {}
+            }
+        }
+        let give_up_at = options.wait.map(|wait| Instant::now() + wait);
+        // Nothing on this thread ever blocks (the log, the host and the program have threads of their own), so the
+        // election runs here as well; and it begins only after we listen to what it tells.
+        let elector = match builder.start() {
+            Ok(elector) => elector,
+            Err(error) => {
+                say(&log, Level::Error, About::Error, error.to_string());
+                return Ok(Err(failure::start_code(&error)));
+            }
+        };
+        let notices = elector.notices();
+        Ok(Ok(Run {
+            options,
+            file,
+            site,
+            host,
+            log,
+            keeper,
+            events,
+            signals,
+            elector,
+            notices,
+            narrator,
+            give_up_at,
+            unconfirmed: false,
+        }))
+    }
+
     async fn play_out(mut self) -> u8 {
-        self.say(Level::Info, About::Connecting, self.narrator.connecting());
-        for warning in &self.options.common.warnings {
-            self.say(Level::Warn, About::Error, warning.clone());
-        }
-        for detail in &self.options.common.details {
-            self.say(Level::Debug, About::Connecting, detail.clone());
-        }
-        let containment = "the program is held by its process group, and what leaves the group is adopted";
-        self.say(Level::Debug, About::Connecting, containment.to_string());
         let code = match self.connect().await {
             Err(code) => code,
             Ok(()) => {
@@ -207,14 +236,16 @@ impl Run<'_> {
             }
         };
         notify::tell(notify::STOPPING);
-        if self.unconfirmed {
-            return code; // said already, and no server will answer the close either
+        // Otherwise it was said already, and no server will answer the close either.
+        if !self.unconfirmed {
+            let closed = tokio::time::timeout(CONFIRM_LIMIT, self.elector.close()).await;
+            if closed.is_err() {
+                let message = "no server confirmed the end of the session; the others wait out its timeout";
+                say(&self.log, Level::Warn, About::Error, message.to_string());
+            }
         }
-        let closed = tokio::time::timeout(CONFIRM_LIMIT, self.elector.close()).await;
-        if closed.is_err() {
-            let message = "no server confirmed the end of the session; the others wait out its timeout";
-            let message = message.to_string();
-            self.log.say(&Entry { level: Level::Warn, about: About::Error, token: None, message });
+        if let Some(host) = self.host {
+            hosting::stop(host, &self.log).await;
         }
         code
     }
@@ -233,7 +264,7 @@ impl Run<'_> {
     }
 
     fn say(&self, level: Level, about: About, message: String) {
-        self.log.say(&Entry { level, about, token: None, message });
+        say(&self.log, level, about, message);
     }
 
     /// Says what the election tells about its connection, outside a term.
@@ -241,7 +272,25 @@ impl Run<'_> {
         for entry in self.narrator.outside_a_term(notice, Instant::now()) {
             self.log.say(&entry);
         }
+        self.watch_host(notice);
     }
+}
+
+/// The first lines: the place in force, and what is odd about the options.
+fn greet(log: &Log, narrator: &Narrator, options: &RunOptions) {
+    say(log, Level::Info, About::Connecting, narrator.connecting());
+    for warning in &options.common.warnings {
+        say(log, Level::Warn, About::Error, warning.clone());
+    }
+    for detail in &options.common.details {
+        say(log, Level::Debug, About::Connecting, detail.clone());
+    }
+    let containment = "the program is held by its process group, and what leaves the group is adopted";
+    say(log, Level::Debug, About::Connecting, containment.to_string());
+}
+
+fn say(log: &Log, level: Level, about: About, message: String) {
+    log.say(&Entry { level, about, token: None, message });
 }
 
 /// The next notice. Those that were missed are told of by what comes after them.

@@ -3,26 +3,33 @@
 //! Pure but for the instants that it is given: texts in, entries out. Whatever another contender wrote is escaped
 //! here.
 
+use crate::local::{self, Site};
 use crate::log::{About, Entry, Level};
 use crate::text::{compact, escape, ordinal, session};
-use elector::{Neighbour, Notice, Role};
+use elector::{Neighbour, Notice, Place, Role};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// While no server answers, this often it is said again.
 const SAY_EVERY: Duration = Duration::from_secs(10);
+/// Without a host for so long somebody may want to know; a takeover takes less.
+const HOSTLESS_AFTER: Duration = Duration::from_secs(1);
 /// A line about the queue waits so long for the name of the one ahead.
 const NAME_WITHIN: Duration = Duration::from_millis(500);
 
 /// Remembers what was said, so that nothing is said twice.
 #[derive(Debug)]
 pub(super) struct Narrator {
-    servers: String,
+    at: At,
     own_id: String,
     /// Whether it was said that somebody else has our name.
     twin_said: bool,
-    /// When it was last said that no server answers.
+    /// Since when no server answers.
+    unreachable_since: Option<Instant>,
+    /// When it was last said.
     unreachable_said: Option<Instant>,
+    /// When it was last said that the host is stopped.
+    stopped_said: Option<Instant>,
     /// The servers of the last failed round and what went wrong, for `--connect-timeout`.
     last_round: Option<String>,
     /// The last line about the queue.
@@ -33,13 +40,41 @@ pub(super) struct Narrator {
     held: Option<(Instant, String)>,
 }
 
+/// Where the election is held, as it is printed.
+#[derive(Debug)]
+enum At {
+    Servers(String),
+    /// Below this directory of this machine, where one server serves that has no name.
+    Directory(String),
+}
+
+impl At {
+    fn of(site: &Site) -> At {
+        match (&site.place, &site.directory) {
+            (_, Some(directory)) => At::Directory(local::shown(directory.path())),
+            (Place::Ensemble(servers), None) => At::Servers(shown_servers(servers)),
+            (Place::Local(socket), None) => At::Directory(local::shown(socket)),
+        }
+    }
+
+    /// A server by its name.
+    fn server(&self, name: &str) -> String {
+        match self {
+            At::Servers(_) => escape(name),
+            At::Directory(_) => "the host".into(),
+        }
+    }
+}
+
 impl Narrator {
-    pub(super) fn new(servers: &str, own_id: &str) -> Narrator {
+    pub(super) fn new(site: &Site, own_id: &str) -> Narrator {
         Narrator {
-            servers: shown_servers(servers),
+            at: At::of(site),
             own_id: own_id.to_string(),
             twin_said: false,
+            unreachable_since: None,
             unreachable_said: None,
+            stopped_said: None,
             last_round: None,
             waiting_said: None,
             ahead: None,
@@ -48,20 +83,37 @@ impl Narrator {
     }
 
     pub(super) fn connecting(&self) -> String {
-        format!("connecting to {}", self.servers)
+        match &self.at {
+            At::Servers(servers) => format!("connecting to {servers}"),
+            At::Directory(directory) => {
+                format!("connecting in {directory}: this user on this machine only")
+            }
+        }
     }
 
     /// Why connecting took too long.
     pub(super) fn unreachable_within(&self, limit: Duration) -> String {
-        let tried = self.last_round.as_deref().unwrap_or(&self.servers);
-        format!("no server reached within {}: {tried}", compact(limit))
+        let limit = compact(limit);
+        let tried = self.last_round.as_deref();
+        match &self.at {
+            At::Servers(servers) => {
+                format!("no server reached within {limit}: {}", tried.unwrap_or(servers))
+            }
+            At::Directory(directory) => {
+                format!(
+                    "no host answered in {directory} within {limit}: {}",
+                    tried.unwrap_or("no connection")
+                )
+            }
+        }
     }
 
     /// What a notice is worth saying while nothing is led.
     pub(super) fn outside_a_term(&mut self, notice: &Notice, now: Instant) -> Vec<Entry> {
         match notice {
             Notice::Connected { server, session: id, timeout, same_session } => {
-                let (server, timeout) = (escape(server), compact(*timeout));
+                self.unreachable_since = None;
+                let (server, timeout) = (self.at.server(server), compact(*timeout));
                 let message = match same_session {
                     true => format!("connected to {server}, same session"),
                     false => format!("connected to {server}, session {}, timeout {timeout}", session(*id)),
@@ -69,7 +121,8 @@ impl Narrator {
                 vec![entry(Level::Info, About::Connected, message)]
             }
             Notice::Disconnected { server, cause, .. } => {
-                let message = format!("{} lost ({}); connecting again", escape(server), escape(cause));
+                let message =
+                    format!("{} lost ({}); connecting again", self.at.server(server), escape(cause));
                 vec![entry(Level::Info, About::Connecting, message)]
             }
             // The refusal itself is told as the end of the run.
@@ -89,15 +142,14 @@ impl Narrator {
     pub(super) fn in_a_term(&mut self, notice: &Notice, now: Instant) -> Vec<Entry> {
         match notice {
             Notice::Disconnected { server, remaining: Some(left), .. } => {
-                let message = format!(
-                    "{} lost; leading on, {} until the program is stopped",
-                    escape(server),
-                    compact(*left)
-                );
+                let server = self.at.server(server);
+                let message =
+                    format!("{server} lost; leading on, {} until the program is stopped", compact(*left));
                 vec![entry(Level::Warn, About::Suspended, message)]
             }
             Notice::Connected { server, same_session: true, .. } => {
-                let message = format!("{}, same session; leading on", escape(server));
+                self.unreachable_since = None;
+                let message = format!("{}, same session; leading on", self.at.server(server));
                 vec![entry(Level::Info, About::Resumed, message)]
             }
             other => self.outside_a_term(other, now),
@@ -105,15 +157,33 @@ impl Narrator {
     }
 
     fn unreachable(&mut self, tried: &[(String, String)], now: Instant) -> Vec<Entry> {
-        let list: Vec<String> =
-            tried.iter().map(|(server, error)| format!("{}: {}", escape(server), escape(error))).collect();
-        let list = list.join("; ");
+        let shown = |(server, error): &(String, String)| match self.at {
+            At::Servers(_) => format!("{}: {}", escape(server), escape(error)),
+            At::Directory(_) => escape(error),
+        };
+        let list = tried.iter().map(shown).collect::<Vec<_>>().join("; ");
         self.last_round = Some(list.clone());
-        if self.unreachable_said.is_some_and(|said| now.duration_since(said) < SAY_EVERY) {
+        let since = *self.unreachable_since.get_or_insert(now);
+        let (who, patience) = match self.at {
+            At::Servers(_) => ("server", Duration::ZERO),
+            At::Directory(_) => ("host", HOSTLESS_AFTER),
+        };
+        if now.duration_since(since) < patience || was_said(&mut self.unreachable_said, now) {
             return Vec::new();
         }
-        self.unreachable_said = Some(now);
-        vec![entry(Level::Warn, About::Connecting, format!("no server answers, trying on: {list}"))]
+        vec![entry(Level::Warn, About::Connecting, format!("no {who} answers, trying on: {list}"))]
+    }
+
+    /// That the host of a local election, the process `pid`, was stopped by somebody.
+    pub(super) fn host_is_stopped(&mut self, pid: i32, now: Instant) -> Option<Entry> {
+        if was_said(&mut self.stopped_said, now) {
+            return None;
+        }
+        let message = format!(
+            "the host, pid {pid}, is stopped: nobody leads here until it continues (kill -CONT {pid}) or ends, and \
+             programs that run are stopped in time"
+        );
+        Some(entry(Level::Warn, About::Connecting, message))
     }
 
     /// What a change of the place in the queue is worth saying.
@@ -182,6 +252,15 @@ impl Narrator {
     }
 }
 
+/// Whether it was said a short while ago; if not, it is said now.
+fn was_said(said: &mut Option<Instant>, now: Instant) -> bool {
+    let lately = said.is_some_and(|at| now.duration_since(at) < SAY_EVERY);
+    if !lately {
+        *said = Some(now);
+    }
+    lately
+}
+
 fn entry(level: Level, about: About, message: String) -> Entry {
     Entry { level, about, token: None, message }
 }
@@ -218,6 +297,14 @@ pub(crate) fn shown_servers(list: &str) -> String {
 mod tests {
     use super::*;
 
+    fn narrator(servers: &str) -> Narrator {
+        Narrator::new(&Site { place: Place::from(servers), directory: None }, "me")
+    }
+
+    fn local() -> Narrator {
+        Narrator::new(&Site { place: Place::Local("/d/socket".into()), directory: None }, "me")
+    }
+
     fn neighbour(id: &str) -> Option<Neighbour> {
         let token = "4294967310".parse().expect("a token");
         Some(Neighbour { id: id.into(), token })
@@ -244,7 +331,7 @@ mod tests {
     #[test]
     fn the_queue_is_told_once_and_with_the_name_ahead() {
         let now = Instant::now();
-        let mut narrator = Narrator::new("zk1", "me");
+        let mut narrator = narrator("zk1");
         assert_eq!(text(narrator.role(&waiting(1, 3, None), now)), None);
         let told = narrator.role(&waiting(1, 3, neighbour("web1:812\u{1b}[2J")), now);
         assert_eq!(
@@ -263,7 +350,7 @@ mod tests {
     #[test]
     fn a_name_that_does_not_come_is_not_waited_for() {
         let now = Instant::now();
-        let mut narrator = Narrator::new("zk1", "me");
+        let mut narrator = narrator("zk1");
         assert!(narrator.role(&waiting(2, 3, None), now).is_empty());
         assert_eq!(narrator.held_until(), Some(now + NAME_WITHIN));
         assert_eq!(text(narrator.release()).as_deref(), Some("waiting, 3rd of 3"));
@@ -273,7 +360,7 @@ mod tests {
     #[test]
     fn a_twin_is_told_of_once() {
         let now = Instant::now();
-        let mut narrator = Narrator::new("zk1", "me");
+        let mut narrator = narrator("zk1");
         let told = narrator.role(&waiting(1, 2, neighbour("me")), now);
         assert_eq!(told[0].message, "another contender is called me as well");
         assert_eq!(told.len(), 2);
@@ -283,7 +370,7 @@ mod tests {
     #[test]
     fn failed_rounds_are_told_at_most_every_ten_seconds() {
         let now = Instant::now();
-        let mut narrator = Narrator::new("zk1,zk2", "me");
+        let mut narrator = narrator("zk1,zk2");
         let notice = Notice::Unreachable { tried: vec![("zk1:2181".into(), "connection refused".into())] };
         assert_eq!(narrator.outside_a_term(&notice, now).len(), 1);
         assert_eq!(narrator.outside_a_term(&notice, now + Duration::from_secs(9)).len(), 0);
@@ -295,8 +382,28 @@ mod tests {
     }
 
     #[test]
+    fn a_takeover_on_this_machine_is_not_worth_a_warning() {
+        let now = Instant::now();
+        let mut narrator = local();
+        let notice = Notice::Unreachable { tried: vec![("/d/socket".into(), "connection refused".into())] };
+        assert_eq!(narrator.outside_a_term(&notice, now).len(), 0);
+        let told = narrator.outside_a_term(&notice, now + HOSTLESS_AFTER);
+        assert_eq!(text(told).as_deref(), Some("no host answers, trying on: connection refused"));
+    }
+
+    #[test]
+    fn a_stopped_host_is_told_of_at_most_every_ten_seconds() {
+        let now = Instant::now();
+        let mut narrator = local();
+        let told = text(narrator.host_is_stopped(4711, now)).expect("a line");
+        assert!(told.starts_with("the host, pid 4711, is stopped"), "{told}");
+        assert!(narrator.host_is_stopped(4711, now + Duration::from_secs(9)).is_none());
+        assert!(narrator.host_is_stopped(4711, now + Duration::from_secs(10)).is_some());
+    }
+
+    #[test]
     fn a_leader_is_told_how_long_it_may_go_on() {
-        let mut narrator = Narrator::new("zk1", "me");
+        let mut narrator = narrator("zk1");
         let lost = Notice::Disconnected {
             server: "zk2:2181".into(),
             cause: "connection reset".into(),

@@ -42,6 +42,8 @@ pub(super) struct Rules {
 pub(super) enum Input {
     Program(Event),
     Signal(Asked),
+    /// This process cannot do its part any more, and has to end. The text says why.
+    Failed(String),
     /// The lease is about to end: what a loss allows begins now. The text says why.
     Ending(String),
     /// Leadership has ended. The text says why.
@@ -111,6 +113,8 @@ pub(super) struct Term {
     back_off: Duration,
     /// The signal of a planned stop.
     asked: Option<Signal>,
+    /// This process has to end: whatever else happens, the run ends as a failure of elector's.
+    failed: bool,
     /// Set from the first word of a loss on. The first reason stays: it is the cause of the others.
     lost: Option<String>,
     /// The program ended before anybody asked it to.
@@ -127,6 +131,7 @@ impl Term {
             last_start: now,
             back_off: BACK_OFF_FIRST,
             asked: None,
+            failed: false,
             lost: None,
             ended_by_itself: false,
             rules,
@@ -146,6 +151,7 @@ impl Term {
         match input {
             Input::Wake => self.wake(now),
             Input::Signal(asked) => self.signal(asked),
+            Input::Failed(why) => self.fail(&why),
             Input::Ending(why) => self.ending(why),
             Input::Lost(why) => self.lose(now, why),
             Input::Program(event) => self.program(now, event),
@@ -209,6 +215,21 @@ impl Term {
         vec![say(Level::Info, About::Asked, &message), stop]
     }
 
+    /// The program is stopped as on a planned stop: the place is still ours, and nobody else has to wait longer.
+    fn fail(&mut self, why: &str) -> Vec<Action> {
+        self.failed = true;
+        let mut actions = vec![say(Level::Error, About::Error, why)];
+        match self.state {
+            State::Program if self.lost.is_some() => {}
+            State::Program => actions.push(Action::Stop(Stop::Within(self.rules.stop_grace))),
+            _ => {
+                let how = "no program was running".into();
+                actions.extend(self.finish(Finish::Release { code: exit::FAILURE, how }));
+            }
+        }
+        actions
+    }
+
     fn ending(&mut self, why: String) -> Vec<Action> {
         if self.lost.is_some() || self.state == State::Done {
             return Vec::new();
@@ -263,7 +284,7 @@ impl Term {
                 actions
             }
             Event::Ended => {
-                self.ended_by_itself = self.asked.is_none() && self.lost.is_none();
+                self.ended_by_itself = self.asked.is_none() && !self.failed && self.lost.is_none();
                 Vec::new()
             }
             Event::Stuck { left } => {
@@ -292,8 +313,7 @@ impl Term {
     }
 
     fn gone(&mut self, now: Duration, gone: Gone) -> Vec<Action> {
-        if let Some(signal) = self.asked {
-            let code = code::planned(&gone, signal, self.rules.stop_signal);
+        if let Some(code) = self.planned_end(&gone) {
             if self.lost.is_some() {
                 return self.lost_with(now, &gone_text(&gone, self.rules.stop_signal), Some(code));
             }
@@ -307,6 +327,15 @@ impl Term {
             return self.lost_with(now, &gone_text(&gone, self.rules.stop_signal), end);
         }
         if restart { self.restart(now, &gone) } else { self.end(now, &gone) }
+    }
+
+    /// The code of an end that was asked for or cannot be helped.
+    fn planned_end(&self, gone: &Gone) -> Option<u8> {
+        match self.asked {
+            _ if self.failed => Some(exit::FAILURE),
+            Some(signal) => Some(code::planned(gone, signal, self.rules.stop_signal)),
+            None => None,
+        }
     }
 
     fn restart(&mut self, now: Duration, gone: &Gone) -> Vec<Action> {
@@ -337,7 +366,7 @@ impl Term {
 
     /// The code that ends the run after a loss, or none where it goes on.
     fn end_after_loss(&self) -> Option<u8> {
-        self.rules.once.then_some(exit::LOST)
+        if self.failed { Some(exit::FAILURE) } else { self.rules.once.then_some(exit::LOST) }
     }
 
     fn lost_with(&mut self, now: Duration, program: &str, end: Option<u8>) -> Vec<Action> {

@@ -270,3 +270,25 @@ fn without_a_program_hup_leaves_and_usr1_does_nothing() {
     assert!(story.then(Input::Signal(Asked::Forward(Signal::USR1))).is_empty());
     assert_eq!(story.then(Input::Signal(Asked::Forward(Signal::HUP))), ["release, 129: HUP received"]);
 }
+
+#[test]
+fn a_failure_of_ours_stops_the_program_and_is_the_runs_end() {
+    let mut story = Story::running(rules());
+    let failed = || Input::Failed("this process cannot host any more: no".into());
+    assert_eq!(story.then(failed()), ["say this process cannot host any more: no", "stop within 10s"]);
+    assert_eq!(story.stopped(Ended::Code(0), None), ["release, 125: program ended with 0"]);
+
+    let mut idle = Story::new(Rules { takeover_delay: Duration::from_secs(5), ..rules() });
+    idle.then(Input::Wake);
+    let actions = idle.then(failed());
+    assert_eq!(actions.last().map(String::as_str), Some("release, 125: no program was running"));
+}
+
+#[test]
+fn a_loss_after_a_failure_of_ours_still_ends_the_run() {
+    let mut story = Story::running(rules());
+    story.then(Input::Failed("no".into()));
+    assert_eq!(story.then(Input::Ending("no server answered".into())).len(), 2);
+    let actions = story.stopped(Ended::Signal(15), None);
+    assert_eq!(actions.last().map(String::as_str), Some("end with 125"));
+}

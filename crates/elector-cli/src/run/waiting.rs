@@ -1,11 +1,11 @@
 //! From the start to the turn: connecting, and waiting in the queue.
 
 use super::term::leaves;
-use super::{Run, code, failure, next_notice, sleep_until};
+use super::{Run, code, failure, hosting, next_notice, say, sleep_until};
 use crate::exit;
-use crate::log::{About, Level};
+use crate::log::{About, Level, Log};
 use crate::program::signal_name;
-use crate::signals::Asked;
+use crate::signals::{Asked, Signals};
 use elector::{CampaignError, Leadership, Notice, Role};
 use rustix::process::Signal;
 use std::time::Duration;
@@ -26,11 +26,8 @@ impl Run<'_> {
             let give_up_at = self.give_up_at.filter(|_| !self.at_once());
             tokio::select! {
                 biased;
-                asked = self.signals.next() => {
-                    if let Some(signal) = self.leave(asked) {
-                        return Err(code::left(signal));
-                    }
-                }
+                signal = asked_to_leave(&mut self.signals, &self.log) => return Err(code::left(signal)),
+                why = hosting::failed(self.host.as_ref()) => return Err(self.fail(why)),
                 notice = next_notice(&mut self.notices) => {
                     self.narrate(&notice);
                     if self.at_once() && matches!(notice, Notice::Unreachable { .. }) {
@@ -64,11 +61,8 @@ impl Run<'_> {
             let give_up_at = self.give_up_at.filter(|_| !self.at_once());
             tokio::select! {
                 biased;
-                asked = self.signals.next() => {
-                    if let Some(signal) = self.leave(asked) {
-                        return Err(code::left(signal));
-                    }
-                }
+                signal = asked_to_leave(&mut self.signals, &self.log) => return Err(code::left(signal)),
+                why = hosting::failed(self.host.as_ref()) => return Err(self.fail(why)),
                 turn = &mut campaign => match turn {
                     Ok(leadership) => return Ok(leadership),
                     Err(CampaignError::Busy) => {
@@ -112,19 +106,26 @@ impl Run<'_> {
         self.options.give_up_code
     }
 
-    /// The signal that makes us leave the queue, if this is one.
-    fn leave(&self, asked: Asked) -> Option<Signal> {
-        match asked {
+    /// This process should host and cannot. The exit status.
+    fn fail(&self, why: String) -> u8 {
+        self.say(Level::Error, About::Error, why);
+        exit::FAILURE
+    }
+}
+
+/// Waits for a signal that makes us leave the queue. Cancel safe.
+pub(super) async fn asked_to_leave(signals: &mut Signals, log: &Log) -> Signal {
+    loop {
+        match signals.next().await {
             Asked::Pause => {
                 let message = "Ctrl-Z is refused: a paused contender would be taken for dead";
-                self.say(Level::Warn, About::Error, message.to_string());
-                None
+                say(log, Level::Warn, About::Error, message.to_string());
             }
-            Asked::Forward(signal) if !leaves(signal) => None,
+            Asked::Forward(signal) if !leaves(signal) => {}
             Asked::Stop(signal) | Asked::Forward(signal) => {
                 let message = format!("{} received: leaving", signal_name(signal.as_raw()));
-                self.say(Level::Info, About::Asked, message);
-                Some(signal)
+                say(log, Level::Info, About::Asked, message);
+                return signal;
             }
         }
     }

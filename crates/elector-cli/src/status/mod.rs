@@ -1,14 +1,17 @@
 //! `elector status`: who leads, who waits, and how fresh the answer is.
 //!
 //! The library reads, `show` writes the answer. The answer goes to standard output, everything else to standard
-//! error.
+//! error. Of a local election it is known without reading that nobody leads where nobody hosts: nothing is locked,
+//! replayed or made for an answer.
 
 mod show;
 
-use crate::args::StatusOptions;
+use crate::args::{StatusOptions, Where};
+use crate::local::{self, Directory, Outlook, Site};
 use crate::{exit, log, text};
-use elector::{ReadError, Reader, Snapshot};
-use show::{Answer, Contender, Seen, Unknown};
+use elector::{Place, ReadError, Reader, Snapshot};
+use show::{Answer, Contender, Read, Scope, Seen, Unknown};
+use std::path::Path;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -18,6 +21,9 @@ const MAX_CONTENDERS: usize = 1000;
 const MAX_NAME: usize = 255;
 /// Between two readings, where a connection ended half-way.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// Between two looks for a host, and how many: one that died is followed within a tenth of a second.
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
+const LOOKS: u32 = 6;
 /// How long closing the session may take; its timeout does it otherwise.
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
 
@@ -27,21 +33,15 @@ pub(crate) fn status(options: &StatusOptions) -> u8 {
     if loud {
         warn(&options.common.warnings);
     }
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            log::complain(&format!("the system refused what elector needs: {error}"));
-            return exit::FAILURE;
-        }
+    let answer = match &options.common.place {
+        Where::Ensemble(servers) => of_ensemble(options, servers),
+        Where::Local(directory) => of_directory(options, directory.as_deref()),
     };
-    let read = runtime.block_on(read(options));
-    // A look-up of a name that hangs in the system's resolver must not hold up the answer.
-    runtime.shutdown_background();
-    let answer = match answer(options, read) {
+    let answer = match answer {
         Ok(answer) => answer,
-        Err(refused) => {
+        Err((refused, code)) => {
             log::complain(&refused);
-            return exit::USAGE;
+            return code;
         }
     };
     if loud && !options.json {
@@ -57,8 +57,84 @@ fn warn(warnings: &[String]) {
     }
 }
 
+/// What to complain of, and the exit status.
+type Refusal = (String, u8);
+
+fn of_ensemble(options: &StatusOptions, servers: &str) -> Result<Answer, Refusal> {
+    let read = read(options, Place::from(servers))?;
+    // A list that the library has read has no empty entries and at most one chroot.
+    let count = servers.split('/').next().unwrap_or_default().split(',').count();
+    answer(options, Scope::Ensemble(count), read)
+}
+
+fn of_directory(options: &StatusOptions, given: Option<&Path>) -> Result<Answer, Refusal> {
+    let directory = match Directory::find(given).map_err(|refusal| (refusal, exit::USAGE))? {
+        Ok(directory) => directory,
+        Err(path) => return Ok(nothing_runs(options, &path)),
+    };
+    if !is_hosted(&directory) {
+        return Ok(nothing_runs(options, directory.path()));
+    }
+    let path = directory.path().to_owned();
+    let site = Site::local(directory);
+    let read = read(options, site.place)?;
+    // Where no answer came, whoever should have given it is looked at again.
+    let outlook = site.directory.filter(|_| read.is_err()).map(|directory| local::look(&directory));
+    let seen = match (read, outlook) {
+        (Err(_), Some(Outlook::Nobody)) => return Ok(nothing_runs(options, &path)),
+        (Err(_), Some(Outlook::Stopped(pid))) => {
+            let limit = text::compact(options.limit);
+            let message = format!("the host, pid {pid}, is stopped (no answer within {limit})");
+            return Ok(local_answer(options, &path, Err(Unknown { code: "host-stopped", message })));
+        }
+        (read, _) => read,
+    };
+    let mut answer = answer(options, Scope::Local(path.to_string_lossy().into_owned()), seen)?;
+    if let Ok(Seen { read: Some(read), .. }) = &mut answer.seen {
+        read.server = path.to_string_lossy().into_owned();
+    }
+    Ok(answer)
+}
+
+/// Whether anybody hosts, or is about to.
+fn is_hosted(directory: &Directory) -> bool {
+    (0..LOOKS).any(|look| {
+        if look > 0 {
+            std::thread::sleep(LOOK_PAUSE);
+        }
+        local::look(directory) != Outlook::Nobody
+    })
+}
+
+/// Nobody hosts, so that nobody leads.
+fn nothing_runs(options: &StatusOptions, directory: &Path) -> Answer {
+    let seen = Seen { contenders: Vec::new(), layout: None, read: None };
+    local_answer(options, directory, Ok(seen))
+}
+
+fn local_answer(options: &StatusOptions, directory: &Path, seen: Result<Seen, Unknown>) -> Answer {
+    Answer {
+        election: options.common.election.clone(),
+        scope: Scope::Local(directory.to_string_lossy().into_owned()),
+        at: log::now(),
+        seen,
+        warnings: Vec::new(),
+    }
+}
+
+/// Reads on a runtime of its own.
+fn read(options: &StatusOptions, place: Place) -> Result<Result<Snapshot, ReadError>, Refusal> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime
+        .map_err(|error| (format!("the system refused what elector needs: {error}"), exit::FAILURE))?;
+    let read = runtime.block_on(read_within(options, place));
+    // A look-up of a name that hangs in the system's resolver must not hold up the answer.
+    runtime.shutdown_background();
+    Ok(read)
+}
+
 /// Reads within the limit; a connection that ends half-way is no answer yet.
-async fn read(options: &StatusOptions) -> Result<Snapshot, ReadError> {
+async fn read_within(options: &StatusOptions, place: Place) -> Result<Snapshot, ReadError> {
     let common = &options.common;
     let until = Instant::now() + options.limit;
     let credentials = || {
@@ -67,7 +143,7 @@ async fn read(options: &StatusOptions) -> Result<Snapshot, ReadError> {
     };
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        let reader = Reader::connect(&common.servers, &common.election, credentials(), left).await?;
+        let reader = Reader::connect(place.clone(), &common.election, credentials(), left).await?;
         let error = match timeout_at(until, reader.snapshot()).await {
             Ok(Err(error)) => error,
             Ok(Ok(snapshot)) => {
@@ -84,7 +160,11 @@ async fn read(options: &StatusOptions) -> Result<Snapshot, ReadError> {
 }
 
 /// What the reading means; an error is what no retry can mend.
-fn answer(options: &StatusOptions, read: Result<Snapshot, ReadError>) -> Result<Answer, String> {
+fn answer(
+    options: &StatusOptions,
+    scope: Scope,
+    read: Result<Snapshot, ReadError>,
+) -> Result<Answer, Refusal> {
     let election = &options.common.election;
     let limit = text::compact(options.limit);
     let (seen, warnings) = match read {
@@ -97,11 +177,9 @@ fn answer(options: &StatusOptions, read: Result<Snapshot, ReadError>) -> Result<
             let message = format!("{} (within {limit})", text::escape(&error.to_string()));
             (Err(Unknown { code, message }), Vec::new())
         }
-        Err(error) => return Err(text::escape(&error.to_string())),
+        Err(error) => return Err((text::escape(&error.to_string()), exit::USAGE)),
     };
-    // A list that the library has read has no empty entries and at most one chroot.
-    let servers = options.common.servers.split('/').next().unwrap_or_default().split(',').count();
-    Ok(Answer { election: election.clone(), servers, at: log::now(), seen, warnings })
+    Ok(Answer { election: election.clone(), scope, at: log::now(), seen, warnings })
 }
 
 fn seen(snapshot: Snapshot) -> Seen {
@@ -113,8 +191,7 @@ fn seen(snapshot: Snapshot) -> Seen {
     Seen {
         contenders: contenders.collect(),
         layout: snapshot.layout.map(|layout| layout.to_string()),
-        server: snapshot.server,
-        age: snapshot.age,
+        read: Some(Read { server: snapshot.server, age: snapshot.age }),
     }
 }
 

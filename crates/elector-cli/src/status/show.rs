@@ -22,8 +22,24 @@ pub(super) struct Seen {
     pub(super) contenders: Vec<Contender>,
     /// The layout to which all contenders belong, if there is one.
     pub(super) layout: Option<String>,
+    /// Where from; none where nobody is there to be read, which is how it is known that nobody leads.
+    pub(super) read: Option<Read>,
+}
+
+/// Where and when something was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Read {
     pub(super) server: String,
     pub(super) age: Duration,
+}
+
+/// Where the election is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// On an ensemble, of which so many servers were given.
+    Ensemble(usize),
+    /// In this directory of this machine.
+    Local(String),
 }
 
 /// Why nothing was read.
@@ -39,8 +55,7 @@ pub(super) struct Unknown {
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) election: String,
-    /// How many servers were given.
-    pub(super) servers: usize,
+    pub(super) scope: Scope,
     pub(super) at: String,
     pub(super) seen: Result<Seen, Unknown>,
     pub(super) warnings: Vec<String>,
@@ -99,14 +114,41 @@ impl Answer {
                 c = widths[2],
             );
         }
-        let servers = if self.servers == 1 { "1 server".into() } else { format!("{} servers", self.servers) };
+        out.push_str(&self.source(seen));
+        out.push('\n');
+    }
+
+    /// The last line: where all this is from, and how fresh it is.
+    fn source(&self, seen: &Seen) -> String {
         let layout = seen.layout.as_ref().map_or_else(String::new, |layout| format!("; layout {layout}"));
-        let _ = writeln!(
-            out,
-            "{servers} given, read from {} after a sync, {} ms ago{layout}",
-            escape(&seen.server),
-            seen.age.as_millis()
-        );
+        match (&self.scope, &seen.read) {
+            (Scope::Local(_), None) => self.idle().unwrap_or_default(),
+            (Scope::Local(directory), Some(read)) => {
+                let age = read.age.as_millis();
+                format!(
+                    "this machine only, read from the host in {}, {age} ms ago{layout}",
+                    escape(directory)
+                )
+            }
+            (Scope::Ensemble(servers), read) => {
+                let servers = if *servers == 1 { "1 server".into() } else { format!("{servers} servers") };
+                let read = read.as_ref().map_or_else(String::new, |read| {
+                    let age = read.age.as_millis();
+                    format!(", read from {} after a sync, {age} ms ago", escape(&read.server))
+                });
+                format!("{servers} given{read}{layout}")
+            }
+        }
+    }
+
+    /// Said where nobody leads because nobody is there at all.
+    fn idle(&self) -> Option<String> {
+        match (&self.scope, &self.seen) {
+            (Scope::Local(directory), Ok(Seen { read: None, .. })) => {
+                Some(format!("nothing is running in {}", escape(directory)))
+            }
+            _ => None,
+        }
     }
 
     pub(super) fn json(&self) -> String {
@@ -137,28 +179,36 @@ impl Answer {
                 .text("session", &session(contender.session))
                 .end()
         });
-        let read = seen.map_or_else(
+        let read = seen.and_then(|seen| seen.read.as_ref()).map_or_else(
             || "null".into(),
-            |seen| {
-                let age = u64::try_from(seen.age.as_millis()).unwrap_or(u64::MAX);
+            |read| {
+                let age = u64::try_from(read.age.as_millis()).unwrap_or(u64::MAX);
                 Object::default()
-                    .text("server", &seen.server)
+                    .text("server", &read.server)
                     .raw("synced", "true")
                     .number("age_ms", age)
                     .end()
             },
         );
+        let idle = self.idle();
+        let warnings = self.warnings.iter().chain(&idle);
         let object = Object::default()
             .number("schema", 1)
             .text("election", &self.election)
             .text("state", state)
             .optional("layout", seen.and_then(|seen| seen.layout.as_deref()))
-            .text("scope", "ensemble")
+            .text(
+                "scope",
+                match self.scope {
+                    Scope::Ensemble(_) => "ensemble",
+                    Scope::Local(_) => "local",
+                },
+            )
             .text("at", &self.at)
             .raw("leader", &leader)
             .raw("contenders", &json::array(contenders))
             .raw("read", &read)
-            .raw("warnings", &json::array(self.warnings.iter().map(|warning| json::text(warning))));
+            .raw("warnings", &json::array(warnings.map(|warning| json::text(warning))));
         let object = match &self.seen {
             Ok(_) => object,
             Err(unknown) => {
@@ -187,13 +237,12 @@ mod tests {
     fn answer(contenders: Vec<Contender>) -> Answer {
         Answer {
             election: "/billing".into(),
-            servers: 3,
+            scope: Scope::Ensemble(3),
             at: "2026-11-22T11:17:41.204Z".into(),
             seen: Ok(Seen {
                 layout: (!contenders.is_empty()).then(|| "latch".into()),
                 contenders,
-                server: "zk2:2181".into(),
-                age: Duration::from_millis(4),
+                read: Some(Read { server: "zk2:2181".into(), age: Duration::from_millis(4) }),
             }),
             warnings: Vec::new(),
         }
@@ -243,6 +292,21 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&unknown.json()).unwrap();
         assert_eq!((&value["state"], &value["error"]["code"]), (&"unknown".into(), &"unreachable".into()));
         assert_eq!(value["read"], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn an_election_of_this_machine_says_so() {
+        let mut local = answer(vec![contender("web2:4711", "1793452301", 7)]);
+        local.scope = Scope::Local("/home/u/x".into());
+        let last = local.text().lines().last().map(str::to_string);
+        let expected = "this machine only, read from the host in /home/u/x, 4 ms ago; layout latch";
+        assert_eq!(last.as_deref(), Some(expected));
+        local.seen = Ok(Seen { contenders: Vec::new(), layout: None, read: None });
+        assert_eq!(local.text(), "/billing: nobody leads\nnothing is running in /home/u/x\n");
+        let value: serde_json::Value = serde_json::from_str(&local.json()).unwrap();
+        assert_eq!((&value["scope"], &value["state"]), (&"local".into(), &"vacant".into()));
+        assert_eq!((&value["read"], local.code()), (&serde_json::Value::Null, 3));
+        assert_eq!(value["warnings"][0], "nothing is running in /home/u/x");
     }
 
     #[test]

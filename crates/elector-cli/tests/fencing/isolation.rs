@@ -90,7 +90,9 @@ fn terms_take_turns_at_every_isolation_level() {
         let refused = old.state();
         assert!(refused == STALE || refused == turn, "{level}: {refused}");
         assert_eq!(old.ask(&format!("ROLLBACK; {begin} {FENCE_1}")), STALE, "{level}");
-        assert_eq!(postgres.last_invoice(), "200");
+        let again = format!("{begin} {FENCE_2} UPDATE progress SET last_invoice = 201; COMMIT;");
+        assert_eq!(new.ask(&again), WELL, "{level}: the same term goes on writing");
+        assert_eq!(postgres.last_invoice(), "201");
     }
 }
 

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Elector, LONG, Lines, Output, is_there, wait_until_gone};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::Write;
 use std::process::{ChildStdin, Stdio};
@@ -106,6 +106,24 @@ fn a_frozen_contender_does_not_survive_the_demo() {
 }
 
 #[test]
+fn where_nobody_takes_over_it_says_so() {
+    let mut demo = Elector::new("demo").start();
+    demo.wait_for_output("kill -9 web1");
+    let mut company = Vec::new();
+    // Whoever could follow is stopped, newcomers too.
+    while demo.is_running() {
+        company = below(demo.pid().into());
+        for pid in company.iter().filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?)) {
+            let _ = kill_process(pid, Signal::STOP);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(demo.end(LONG), Some(125), "{}", demo.printed());
+    assert!(demo.said().contains("nobody took over within 10 s"), "{}", demo.said());
+    assert!(company.into_iter().all(|pid| !is_there(pid)));
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_ends_it() {
     let mut demo = Terminal::open("exec </dev/null; $ELECTOR demo | head -n 2");
     assert_eq!(demo.end(), Some(0));
@@ -142,6 +160,8 @@ struct Terminal {
     owned: Owned,
     keyboard: ChildStdin,
     output: Lines,
+    /// Screens that were looked at.
+    seen: usize,
 }
 
 impl Terminal {
@@ -153,7 +173,7 @@ impl Terminal {
         let mut owned = zk_ensemble::spawn(command).expect("script starts");
         let keyboard = owned.child().stdin.take().expect("a pipe");
         let output = Lines::read(owned.child().stdout.take().expect("a pipe"));
-        Terminal { owned, keyboard, output }
+        Terminal { owned, keyboard, output, seen: 0 }
     }
 
     /// The demo without colours.
@@ -172,18 +192,22 @@ impl Terminal {
         self.output.text()
     }
 
-    /// Waits until a screen holds all of `parts`, and returns it.
+    /// Waits until a screen, of those since the last one that was waited for, holds all of `parts`; returns it.
     fn wait_for(&mut self, parts: &[&str]) -> String {
         let until = Instant::now() + LONG;
         loop {
             let text = self.text();
-            // The last one may be in the making.
-            let screens: Vec<&str> = text.split("\x1b[H").collect();
-            let last = screens.iter().rev().find(|screen| screen.contains("q quit")).copied();
-            if let Some(screen) = last.filter(|screen| parts.iter().all(|part| screen.contains(part))) {
-                return screen.to_string();
+            // A whole one ends with the row of help.
+            let screens: Vec<&str> =
+                text.split("\x1b[H").filter(|screen| screen.contains("q quit")).collect();
+            let found = screens[self.seen.min(screens.len())..]
+                .iter()
+                .position(|screen| parts.iter().all(|part| screen.contains(part)));
+            if let Some(found) = found {
+                self.seen += found;
+                return screens[self.seen].to_string();
             }
-            assert!(Instant::now() < until, "no {parts:?} in:\n{}", last.unwrap_or(&text));
+            assert!(Instant::now() < until, "no {parts:?} in:\n{}", screens.last().unwrap_or(&&*text));
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -212,7 +236,7 @@ fn the_keys_strike_the_leader() {
     demo.press(b'f');
     demo.wait_for(&["web2  frozen"]);
     demo.wait_for(&["web3  LEADS", "s after web2 was frozen"]);
-    demo.press(b'f');
+    // It goes on by itself.
     demo.wait_for(&["goes on after", "learns that it lost: its program is dead", "web2  waits"]);
     demo.press(b'r');
     demo.wait_for(&["web1  LEADS", "after web3 was told to stop", "when planned"]);
@@ -230,9 +254,8 @@ fn a_leader_that_is_frozen_for_a_moment_leads_on() {
     let mut demo = Terminal::demo();
     demo.wait_for(&["web1  LEADS", "web3  waits   3rd"]);
     demo.press(b'f');
-    demo.wait_for(&["web1  frozen"]);
     demo.press(b'f');
-    let screen = demo.wait_for(&["web1 goes on after", "web1  LEADS"]);
+    let screen = demo.wait_for(&["web1 is frozen", "web1 goes on after", "web1  LEADS"]);
     assert!(!screen.contains("believes"), "{screen}");
     demo.press(b'q');
     assert_eq!(demo.end(), Some(0));

@@ -2,7 +2,7 @@
 
 use super::stage::{Next, Stage};
 use super::terminal::{self, Terminal};
-use super::{code_of, screen};
+use super::{code_of, screen, words};
 use crate::{exit, log};
 use std::io;
 use std::time::Instant;
@@ -21,7 +21,7 @@ pub(super) async fn play(stage: &mut Stage, color: bool) -> u8 {
         lines.rev().take(KEPT_LINES).map(|line| screen::line(line, color) + "\n").collect();
     let kept: String = newest.into_iter().rev().collect();
     // A terminal that is gone has nobody who misses it.
-    let _ = terminal::show(&format!("{kept}{}\n", stage.story.summary()));
+    let _ = terminal::show(&format!("{kept}{}\n", words::summary(&stage.story)));
     code
 }
 

@@ -3,7 +3,7 @@
 //! Everything in it is real: a ZooKeeper server inside this process, three processes of `elector run`, and their
 //! programs. The demo only strikes them, listens, and measures.
 //!
-//! `contender` has the processes, `stage` all that runs, `story` what it means (pure), `storage` who may write,
+//! `contender` has the processes, `stage` all that runs, `story` what it means (pure, with its `words`), `storage` who may write,
 //! `live` and `script` are the two ways to play it, with a terminal and without. `main` is the only caller.
 
 mod contender;
@@ -15,6 +15,7 @@ mod stage;
 mod storage;
 mod story;
 mod terminal;
+mod words;
 mod worker;
 
 pub(crate) use worker::{is_worker, work};

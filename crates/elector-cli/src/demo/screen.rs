@@ -3,7 +3,8 @@
 //! Every row is cut to the screen's width, and the least important rows go first where it is low, so that a narrow
 //! or tiny terminal shows less but never breaks.
 
-use super::story::{Blow, IDS, Line, Story, Tone, precise};
+use super::story::{Blow, IDS, Line, Story, Tone};
+use super::words::{self, precise};
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -41,7 +42,7 @@ fn head(story: &Story, address: SocketAddr, now: Instant) -> Vec<Row> {
     let title = format!(": three contenders, one leader, and a ZooKeeper at {address}");
     let mut rows = vec![vec![(Style::Bold, "elector demo".to_string()), (Style::Dim, title)], Row::new()];
     for (who, id) in IDS.iter().enumerate() {
-        let (tone, words) = story.words(who, now);
+        let (tone, words) = words::doing(story, who, now);
         rows.push(vec![(Style::Bold, format!("  {id}  ")), (Style::Toned(tone), words)]);
     }
     let storage = &story.storage;

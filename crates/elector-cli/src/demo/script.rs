@@ -4,6 +4,7 @@ use super::contender::SESSION_TIMEOUT;
 use super::screen;
 use super::stage::{Next, Stage};
 use super::story::Story;
+use super::words;
 use crate::{exit, log};
 use std::io::{self, Write};
 use std::time::Duration;
@@ -65,7 +66,7 @@ impl Play<'_> {
         self.hand_over(Stage::stop_leader, "the leader was told to stop, and nobody took over").await?;
         self.watch().await?;
         let mut out = io::stdout();
-        writeln!(out, "done: {}", self.stage.story.summary())?;
+        writeln!(out, "done: {}", words::summary(&self.stage.story))?;
         writeln!(out, "On a terminal the keys are yours: kill, freeze or stop the leader.")?;
         Ok(())
     }

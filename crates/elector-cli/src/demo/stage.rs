@@ -4,6 +4,7 @@
 //! that the demo started is left. All of it belongs on the main thread, to which the contenders are bound.
 
 use super::contender::{Contender, Heard, SESSION_TIMEOUT};
+use super::heard::Said;
 use super::story::{Blow, Doing, Duty, IDS, Story, Tone};
 use crate::program::{Process, descendants, kill_all};
 use crate::signals::{Asked, Signals};
@@ -99,7 +100,7 @@ impl Stage {
             },
             Some(heard) = self.heard.recv() => {
                 // The rest of an earlier life says nothing about the present one, but its writes arrive.
-                if heard.life == self.lives[heard.who] || matches!(heard.said, super::heard::Said::Wrote { .. }) {
+                if heard.life == self.lives[heard.who] || matches!(heard.said, Said::Wrote { .. }) {
                     self.story.hear(heard.who, heard.said, heard.at);
                 }
                 Next::Heard

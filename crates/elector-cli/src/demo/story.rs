@@ -6,6 +6,7 @@
 use super::contender::SESSION_TIMEOUT;
 use super::heard::Said;
 use super::storage::{Storage, Verdict};
+use super::words::precise;
 use crate::text::ordinal;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -13,9 +14,9 @@ use std::time::{Duration, Instant};
 /// The contenders, called as machines are.
 pub(super) const IDS: [&str; 3] = ["web1", "web2", "web3"];
 /// A contender that was killed or has ended comes back so much later, when its old session is over.
-const AWAY: Duration = Duration::from_secs(4);
+pub(super) const AWAY: Duration = Duration::from_secs(4);
 /// A frozen one goes on by itself so much later, when another leads.
-const FROZEN: Duration = Duration::from_secs(4);
+pub(super) const FROZEN: Duration = Duration::from_secs(4);
 /// Sentences that are remembered for the screen.
 const MAX_LINES: usize = 200;
 /// Hand-overs that are remembered.
@@ -93,7 +94,7 @@ pub(super) struct Seen {
     /// The token of its newest term.
     pub(super) token: Option<u64>,
     /// Writes that the storage took in that term.
-    writes: u64,
+    pub(super) writes: u64,
     /// Writes that were refused since it was resumed.
     refused: u64,
 }
@@ -160,18 +161,6 @@ impl Story {
     pub(super) fn lines_from(&self, from: usize) -> (impl DoubleEndedIterator<Item = &Line>, usize) {
         let forgotten = self.told - self.lines.len();
         (self.lines.iter().skip(from.saturating_sub(forgotten)), self.told)
-    }
-
-    /// All of it in a sentence.
-    pub(super) fn summary(&self) -> String {
-        let times: Vec<String> = self.hand_overs.iter().map(|change| precise(change.took)).collect();
-        let Storage { taken, refused, .. } = self.storage;
-        let nobody =
-            if times.is_empty() { String::new() } else { format!("nobody led for {}; ", times.join(", ")) };
-        format!(
-            "{} changes of leader, {nobody}the storage took {taken} writes and refused {refused}",
-            times.len()
-        )
     }
 
     /// A key was pressed in vain; said once, however impatient somebody is.
@@ -351,57 +340,6 @@ impl Story {
             Doing::Frozen { since } if now >= since + FROZEN => Some((who, Duty::Resume)),
             _ => None,
         })
-    }
-
-    /// What it is doing, in words.
-    pub(super) fn words(&self, who: usize, now: Instant) -> (Tone, String) {
-        let seen = self.seen[who];
-        let token = seen.token.unwrap_or_default();
-        let place = self.ahead(who);
-        match seen.doing {
-            Doing::Enrolling => (Tone::Plain, "enrols".into()),
-            Doing::Waiting => {
-                (Tone::Plain, format!("waits   {} in the queue", ordinal(place.unwrap_or_default() + 1)))
-            }
-            Doing::Leading => (Tone::Good, format!("LEADS   with token {token}, write {}", seen.writes)),
-            Doing::Stopping => (Tone::Plain, "stops   its program, then hands over".into()),
-            Doing::Frozen { since } => {
-                let rest = self.rest(place, "goes on", since, FROZEN, now);
-                (Tone::Cold, format!("frozen  with token {token}; {rest}"))
-            }
-            Doing::Dead { since } => {
-                (Tone::Bad, format!("dead    {}", self.rest(place, "back", since, AWAY, now)))
-            }
-            Doing::Away { since } => (
-                Tone::Plain,
-                format!("away    stopped as planned; {}", self.rest(None, "back", since, AWAY, now)),
-            ),
-        }
-    }
-
-    /// How long something lasts that began at `since`.
-    fn rest(
-        &self,
-        place: Option<usize>,
-        then: &str,
-        since: Instant,
-        whole: Duration,
-        now: Instant,
-    ) -> String {
-        let left = |whole: Duration| (since + whole).saturating_duration_since(now).as_secs_f64();
-        match place {
-            // The session was heard of last a little before the blow.
-            Some(_) => format!("its session lives {:.1} s more at most", left(SESSION_TIMEOUT)),
-            None => format!("{then} in {:.1} s", left(whole)),
-        }
-    }
-}
-
-/// A time that was measured: `9 ms`, `3.02 s`.
-pub(super) fn precise(took: Duration) -> String {
-    match took.as_millis() {
-        ms @ 0..1000 => format!("{ms} ms"),
-        _ => format!("{:.2} s", took.as_secs_f64()),
     }
 }
 

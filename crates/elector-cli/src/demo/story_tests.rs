@@ -1,3 +1,4 @@
+use super::super::words;
 use super::*;
 
 fn ms(n: u64) -> Duration {
@@ -86,7 +87,7 @@ fn a_planned_stop_ends_in_good_order_and_a_strange_end_is_told() {
     );
     story.hear(1, Said::Enrolling, start + ms(10));
     story.hear(1, Said::Leading { token: 9 }, start + ms(10));
-    assert_eq!(story.words(1, start).1, "LEADS   with token 9, write 1");
+    assert_eq!(words::doing(&story, 1, start).1, "LEADS   with token 9, write 1");
     story.ended(0, Some(0), start + ms(10));
     assert!(last(&story).starts_with("web2"), "an end as planned needs no line");
     story.ended(2, Some(125), start + ms(11));

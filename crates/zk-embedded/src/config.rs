@@ -10,6 +10,7 @@ use std::time::Duration;
 use zk_wire::frame;
 
 use crate::journal;
+use crate::snapshotter::SnapshotError;
 use crate::state::{Farewell, Limits};
 
 /// Everything a server can be told. The default is Apache's defaults, in memory.
@@ -83,7 +84,7 @@ pub enum Notice {
     /// A snapshot is damaged; an older one serves.
     DamagedSnapshot(journal::Damage),
     /// A snapshot could not be stored. Nothing is lost, but the log grows.
-    NoSnapshot(journal::JournalError),
+    NoSnapshot(SnapshotError),
     /// A connection ended for a reason that somebody may want to know.
     Ended {
         /// The client.

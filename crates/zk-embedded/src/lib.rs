@@ -66,8 +66,10 @@ mod link;
 mod pipeline;
 mod server;
 mod shared;
+mod snapshotter;
 mod words;
 
 pub use config::{Config, Ended, Listener, Notice, Notices, Storage};
 pub use pipeline::Fatal;
 pub use server::{Server, StartError};
+pub use snapshotter::SnapshotError;

@@ -18,6 +18,7 @@ use crate::config::Notice;
 use crate::journal::{Journal, JournalError};
 use crate::link::{Delivery, Link, Phase, UNSENT};
 use crate::shared::{Control, Message, Shared, Word};
+use crate::snapshotter::{SnapshotError, Snapshotter};
 use crate::state::{ConnectionId, Effects, Farewell, Output, PASSWORD, State};
 use crate::words::{Latency, Report};
 
@@ -54,6 +55,8 @@ pub enum Fatal {
 pub(crate) struct Pipeline {
     pub(crate) state: State,
     pub(crate) journal: Option<Journal>,
+    /// The snapshot that is being made.
+    snapshotter: Option<Snapshotter>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) queue: mpsc::Receiver<Message>,
     /// Where the connections run, for sweeps.
@@ -91,6 +94,7 @@ impl Pipeline {
         Self {
             state,
             journal,
+            snapshotter: None,
             queue,
             edge,
             links: HashMap::new(),
@@ -324,20 +328,26 @@ impl Pipeline {
         self.state.close(connection);
     }
 
+    /// Has the state stored when that is worth its cost, and notes the outcome of the last time.
     fn store_snapshot(&mut self) -> Result<(), Fatal> {
         let Some(journal) = &mut self.journal else { return Ok(()) };
-        if !journal.should_snapshot() {
-            return Ok(());
-        }
-        let zxid = u64::try_from(self.state.last_zxid()).expect("zxids begin above 0 and rise");
-        match journal.snapshot(zxid, &self.state.snapshot()) {
-            Err(error) if error.is_final() => Err(error.into()),
-            Err(error) => {
-                self.shared.notices().tell(Notice::NoSnapshot(error));
-                Ok(())
+        if let Some(outcome) = self.snapshotter.as_mut().and_then(Snapshotter::finished) {
+            self.snapshotter = None;
+            let stored = outcome.and_then(|stored| Ok(journal.finish_snapshot(stored)?));
+            match stored {
+                Err(SnapshotError::Write(error)) if error.is_final() => return Err(error.into()),
+                Err(error) => self.shared.notices().tell(Notice::NoSnapshot(error)),
+                Ok(()) => {}
             }
-            Ok(()) => Ok(()),
         }
+        if self.snapshotter.is_none() && journal.should_snapshot() {
+            let basis = journal.begin_snapshot()?;
+            match Snapshotter::start(basis, self.shared.config.limits.clone()) {
+                Ok(started) => self.snapshotter = Some(started),
+                Err(error) => self.shared.notices().tell(Notice::NoSnapshot(error)),
+            }
+        }
+        Ok(())
     }
 
     fn report(&self, word: Word) -> String {

@@ -18,7 +18,7 @@ use crate::config::{Config, Listener, Notice, Storage};
 use crate::journal::{self, Journal, OpenError, Recovery};
 use crate::pipeline::{Fatal, Pipeline};
 use crate::shared::{Control, Message, QUEUE, Shared, moment};
-use crate::state::{Effects, ReplayError, State};
+use crate::state::{Effects, Limits, ReplayError, State};
 
 /// A server that did not start.
 #[derive(Debug, thiserror::Error)]
@@ -114,7 +114,7 @@ impl Server {
     ) -> Result<Self, StartError> {
         let origin = Instant::now();
         let (mut state, mut journal) = match opened {
-            Some((journal, recovery)) => (replay(&config, recovery)?, Some(journal)),
+            Some((journal, recovery)) => (recover(&config, recovery)?, Some(journal)),
             None => (state.unwrap_or_else(|| fresh(&config)), None),
         };
         begin(&config, &mut state, journal.as_mut(), origin)?;
@@ -234,26 +234,36 @@ fn fresh(config: &Config) -> State {
     State::new(config.limits.clone(), moment(std::time::Duration::ZERO).wall_ms / 1000)
 }
 
-fn replay(config: &Config, recovery: Recovery) -> Result<State, StartError> {
+fn recover(config: &Config, recovery: Recovery) -> Result<State, StartError> {
     if let Some(cut) = recovery.cut {
         config.notices.tell(Notice::Cut(cut));
     }
     for damage in recovery.damaged_snapshots {
         config.notices.tell(Notice::DamagedSnapshot(damage));
     }
+    let state = replay(recovery.snapshot, recovery.records, &config.limits)?;
+    Ok(state.unwrap_or_else(|| fresh(config)))
+}
+
+/// The state that a snapshot and the records after it give; `None` if there is neither.
+pub(crate) fn replay(
+    snapshot: Option<(u64, Vec<u8>)>,
+    records: impl Iterator<Item = Result<(u64, Vec<u8>), OpenError>>,
+    limits: &Limits,
+) -> Result<Option<State>, StartError> {
     let mut state = None;
-    if let Some((zxid, content)) = recovery.snapshot {
-        let decoded = State::from_snapshot(&content, config.limits.clone());
+    if let Some((zxid, content)) = snapshot {
+        let decoded = State::from_snapshot(&content, limits.clone());
         state = Some(decoded.map_err(|source| StartError::Replay { zxid, source })?);
     }
-    for record in recovery.records {
+    for record in records {
         let (zxid, record) = record?;
         let number = i64::try_from(zxid).unwrap_or(i64::MAX);
         // The first record of all says where a fresh state had begun.
-        let state = state.get_or_insert_with(|| State::new(config.limits.clone(), number - 1));
+        let state = state.get_or_insert_with(|| State::new(limits.clone(), number - 1));
         state.replay(number, &record).map_err(|source| StartError::Replay { zxid, source })?;
     }
-    Ok(state.unwrap_or_else(|| fresh(config)))
+    Ok(state)
 }
 
 /// What has to be done before anybody is served.

@@ -295,6 +295,28 @@ fn three_snapshots_are_kept_with_the_segments_they_need() {
 }
 
 #[test]
+fn a_snapshot_is_stored_beside_the_journal_that_goes_on() {
+    let disk = with_snapshots(4);
+    let (mut journal, _) = open(&disk).unwrap();
+    let basis = journal.begin_snapshot().unwrap();
+    write(&mut journal, &[&[b"c"], &[b"d"]]);
+    assert_eq!(basis.zxid(), 6);
+    assert_eq!(basis.snapshot().unwrap(), state_at(4));
+    let records: Vec<u64> = basis.records().map(|record| record.unwrap().0).collect();
+    assert_eq!(records, [5, 6]);
+    let stored = basis.store(b"state at 6").unwrap();
+    assert_eq!(open(&copy(&disk)).unwrap().1.snapshot, state_at(4), "it does not count yet");
+    journal.finish_snapshot(stored).unwrap();
+    assert_eq!(names(&disk), [log(2), log(4), log(6), snapshot(2), snapshot(4), snapshot(6)]);
+    let (_, recovery) = open(&disk).unwrap();
+    assert_eq!(recovery.snapshot, state_at(6));
+    assert_eq!(zxids(recovery), [7, 8]);
+    let basis = journal.begin_snapshot().unwrap();
+    let records: Vec<u64> = basis.records().map(|record| record.unwrap().0).collect();
+    assert_eq!((basis.snapshot().unwrap(), records), (state_at(6), vec![7, 8]));
+}
+
+#[test]
 fn a_damaged_snapshot_gives_way_to_an_older_one_and_the_log() {
     let whole = contents(&with_snapshots(10), &snapshot(10));
     for offset in 0..whole.len() {

@@ -30,6 +30,7 @@
 //! What cannot be told from a torn write: damage to the very last group, when nothing was written after it.
 //! It is cut off, and [`Recovery::cut`] says so.
 
+mod basis;
 mod directory;
 mod disk;
 mod error;
@@ -40,6 +41,7 @@ mod segment;
 mod snapshot;
 mod writer;
 
+pub use basis::{Basis, Stored};
 pub use directory::Directory;
 pub use disk::{Disk, DiskFile};
 pub use error::{Cut, Damage, Fault, JournalError, OpenError};

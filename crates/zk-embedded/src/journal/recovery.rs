@@ -70,6 +70,11 @@ impl Iterator for Records {
 }
 
 impl Records {
+    /// Those after a zxid, from segments of which each is given with its end.
+    pub(super) fn of(disk: Arc<dyn Disk>, segments: VecDeque<(u64, u64)>, after: u64) -> Self {
+        Self { disk, segments, current: None, after }
+    }
+
     fn read(&mut self) -> Result<Option<(u64, Vec<u8>)>, OpenError> {
         loop {
             let Some((reader, end)) = &mut self.current else {
@@ -100,6 +105,8 @@ impl Records {
 pub(super) struct Resume {
     /// The last segment, positioned behind its last record; `None` in a fresh directory.
     pub(super) last: Option<(u64, Reader)>,
+    /// Zxid and end of each segment that was read.
+    pub(super) ends: VecDeque<(u64, u64)>,
     /// Zxids of the snapshots that are not known to be damaged, rising.
     pub(super) snapshots: Vec<u64>,
     /// Bytes of the snapshot that was read.
@@ -131,13 +138,14 @@ pub(super) fn recover(disk: &Arc<dyn Disk>) -> Result<(Recovery, Resume), OpenEr
     let last = survey.last.map(|(base, reader, _)| (base, reader));
     let recovery = Recovery {
         last_zxid: last.as_ref().map_or(start, |(_, reader)| reader.last_zxid().max(start)),
-        records: Records { disk: disk.clone(), segments: survey.ends, current: None, after: start },
+        records: Records::of(Arc::clone(disk), survey.ends.clone(), start),
         cut,
         damaged_snapshots,
         snapshot,
     };
     let resume = Resume {
         last,
+        ends: survey.ends,
         snapshots,
         snapshot_bytes: recovery.snapshot.as_ref().map_or(0, |(_, bytes)| bytes.len() as u64),
         records: survey.records,

@@ -1,16 +1,18 @@
 //! The journal while it is written: groups of records, one sync for each, new segments, snapshots.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::basis::{self, Basis, Stored};
 use super::directory::Directory;
 use super::disk::{Disk, DiskFile};
 use super::error::{JournalError, OpenError};
 use super::format::{FILE_HEADER, Kind, RECORD_HEADER, RECORD_LIMIT, RecordHeader};
 use super::recovery::{Recovery, recover};
-use super::{Limits, SNAPSHOTS_KEPT, segment, snapshot};
+use super::{Limits, SNAPSHOTS_KEPT, segment};
 
 /// A group that gets longer than this, in bytes, is written in parts, still with one sync. Bounds what is
 /// held in memory, together with [`RECORD_LIMIT`].
@@ -23,6 +25,8 @@ pub struct Journal {
     disk: Arc<dyn Disk>,
     limits: Limits,
     segment: Segment,
+    /// Zxid and end of the ended segments that the newest snapshot does not make superfluous, in order.
+    ended: VecDeque<(u64, u64)>,
     /// Encoded records that are not written yet.
     pending: Vec<u8>,
     /// The last zxid that was appended.
@@ -98,12 +102,15 @@ impl Journal {
                 source,
             })?,
         };
+        let mut ended = resume.ends;
+        ended.retain(|(base, _)| *base != segment.base);
         let since =
             Since { records: resume.records, bytes: resume.bytes, snapshot_bytes: resume.snapshot_bytes };
         let journal = Self {
             disk,
             limits,
             segment,
+            ended,
             pending: Vec::new(),
             last_zxid,
             synced_zxid: last_zxid,
@@ -166,8 +173,36 @@ impl Journal {
         self.since.records >= self.limits.snapshot_records || self.since.bytes >= bytes
     }
 
+    /// Begins a snapshot of the state after the last record: a new segment, and all that leads up to it for
+    /// whoever makes and stores the snapshot, on any thread. [`Journal::should_snapshot`] counts from here.
+    ///
+    /// # Errors
+    /// Final, like those of [`Journal::sync`].
+    ///
+    /// # Panics
+    /// If something was appended and not synced.
+    pub fn begin_snapshot(&mut self) -> Result<Basis, JournalError> {
+        assert!(self.last_zxid == self.synced_zxid, "a snapshot within a group");
+        self.attempt(Self::end_segment)?;
+        self.since = Since { snapshot_bytes: self.since.snapshot_bytes, ..Since::default() };
+        let newest = self.snapshots.last().copied();
+        Ok(Basis::new(Arc::clone(&self.disk), self.last_zxid, newest, self.ended.clone()))
+    }
+
+    /// Makes a snapshot count that [`Basis::store`] has stored, and removes what the newest
+    /// [`SNAPSHOTS_KEPT`] snapshots do not need.
+    ///
+    /// # Errors
+    /// [`JournalError::Snapshot`] leaves the log as it was. All others are final.
+    pub fn finish_snapshot(&mut self, stored: Stored) -> Result<(), JournalError> {
+        self.since.snapshot_bytes = stored.bytes;
+        self.attempt(|journal| journal.give_name(stored.zxid))?;
+        self.remove_old()
+    }
+
     /// Stores the state at `zxid`, begins a new segment, and removes what the newest [`SNAPSHOTS_KEPT`]
-    /// snapshots do not need. A snapshot that the journal already has is not written again.
+    /// snapshots do not need; all writing waits for it. A snapshot that the journal already has is not
+    /// written again.
     ///
     /// # Errors
     /// [`JournalError::Snapshot`] leaves the log as it was; [`Journal::should_snapshot`] asks again after as
@@ -186,20 +221,10 @@ impl Journal {
         }
         // Counted anew also when it fails, so that a full disk is not tried at every turn.
         self.since = Since { snapshot_bytes: content.len() as u64, ..Since::default() };
-        let temporary = Kind::Snapshot.temporary_name(zxid);
-        if let Err(source) = snapshot::write_temporary(&*self.disk, zxid, content) {
-            // What stays is removed at the next start.
-            let _ = self.disk.remove(&temporary);
-            return Err(self.snapshot_error("write", &temporary, source));
-        }
+        let stored = basis::write(&*self.disk, zxid, content)?;
         self.attempt(|journal| {
-            let name = Kind::Snapshot.name(zxid);
-            let failed = |source| io_error("rename", journal.disk.path(&temporary), source);
-            journal.disk.rename(&temporary, &name).map_err(failed)?;
-            let failed = |source| io_error("sync", journal.disk.path(""), source);
-            journal.disk.sync_names().map_err(failed)?;
-            journal.snapshots.push(zxid);
-            if journal.last_zxid == journal.segment.base { Ok(()) } else { journal.begin_segment() }
+            journal.give_name(stored.zxid)?;
+            journal.end_segment()
         })?;
         self.remove_old()
     }
@@ -267,7 +292,31 @@ impl Journal {
     fn begin_segment(&mut self) -> Result<(), JournalError> {
         debug_assert!(self.pending.is_empty() && self.segment.is_synced());
         let created = Segment::create(&*self.disk, self.last_zxid);
-        self.segment = created.map_err(|(path, source)| io_error("create", path, source))?;
+        let created = created.map_err(|(path, source)| io_error("create", path, source))?;
+        self.ended.push_back((self.segment.base, self.segment.written));
+        self.segment = created;
+        Ok(())
+    }
+
+    /// The same, unless the segment has no record yet.
+    fn end_segment(&mut self) -> Result<(), JournalError> {
+        if self.last_zxid == self.segment.base { Ok(()) } else { self.begin_segment() }
+    }
+
+    /// From here on the snapshot that has the temporary name counts.
+    fn give_name(&mut self, zxid: u64) -> Result<(), JournalError> {
+        let (temporary, name) = (Kind::Snapshot.temporary_name(zxid), Kind::Snapshot.name(zxid));
+        let failed = |source| io_error("rename", self.disk.path(&temporary), source);
+        self.disk.rename(&temporary, &name).map_err(failed)?;
+        let failed = |source| io_error("sync", self.disk.path(""), source);
+        self.disk.sync_names().map_err(failed)?;
+        self.snapshots.push(zxid);
+        // A segment goes on to the base of the next one.
+        while self.ended.get(1).map_or(self.segment.base, |next| next.0) <= zxid {
+            if self.ended.pop_front().is_none() {
+                break;
+            }
+        }
         Ok(())
     }
 

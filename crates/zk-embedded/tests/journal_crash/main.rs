@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use disk::{Failure, FragileDisk, Spared};
 use fastrand::Rng;
-use zk_embedded::journal::{Journal, JournalError, Limits, OpenError, Recovery};
+use zk_embedded::journal::{Basis, Journal, JournalError, Limits, OpenError, Recovery};
 
 /// Small, so that segments and snapshots come and go within a few dozen records.
 const LIMITS: Limits = Limits { segment_bytes: 3000, snapshot_bytes: 6000, snapshot_records: 25 };
@@ -102,7 +102,11 @@ fn write(
     if rng.u8(0..3) == 0 && history.last_zxid() > 0 {
         snapshot(journal, history, 0)?;
     }
+    let mut begun = None;
     for _ in 0..groups {
+        if begun.is_some() && rng.u8(0..3) == 0 {
+            finish(journal, history, begun.take().expect("it was begun"))?;
+        }
         for _ in 0..rng.usize(1..5) {
             let zxid = history.last_zxid() + rng.u64(1..3);
             let length = if rng.u8(0..4) == 0 { rng.usize(0..1800) } else { rng.usize(0..60) };
@@ -112,7 +116,9 @@ fn write(
         }
         journal.sync()?;
         history.acknowledged = history.records.len();
-        if journal.should_snapshot() {
+        if journal.should_snapshot() && begun.is_none() && rng.bool() {
+            begun = Some(journal.begin_snapshot()?);
+        } else if journal.should_snapshot() && begun.is_none() {
             // Also one that was taken a while ago.
             let behind = if rng.bool() { 0 } else { rng.usize(0..5) };
             snapshot(journal, history, behind)?;
@@ -132,6 +138,27 @@ fn snapshot(journal: &mut Journal, history: &mut History, behind: usize) -> Resu
             history.acknowledged_snapshot = zxid;
         }
         _ => {}
+    }
+    Ok(())
+}
+
+/// Stores the snapshot that was begun some groups ago, from what is on the disk; as [`snapshot`] else.
+fn finish(journal: &mut Journal, history: &mut History, basis: Basis) -> Result<(), JournalError> {
+    let zxid = basis.zxid();
+    // The disk may fail here, too; nobody but this snapshot suffers from that.
+    let Ok(before) = basis.snapshot() else { return Ok(()) };
+    let Ok(records) = basis.records().collect::<Result<Vec<_>, _>>() else { return Ok(()) };
+    let start = before.as_ref().map_or(0, |(zxid, _)| *zxid);
+    assert!(before.is_none_or(|(zxid, content)| content == history.state_at(zxid)));
+    assert_eq!(records, history.records[history.up_to(start)..history.up_to(zxid)]);
+    let stored = basis.store(&history.state_at(zxid));
+    match stored.and_then(|stored| journal.finish_snapshot(stored)) {
+        Err(error) if error.is_final() => return Err(error),
+        Ok(()) => {
+            history.newest_snapshot = zxid;
+            history.acknowledged_snapshot = zxid;
+        }
+        Err(_) => {}
     }
     Ok(())
 }

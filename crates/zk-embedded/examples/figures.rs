@@ -110,9 +110,13 @@ async fn snapshots() -> Result<(), Box<dyn Error>> {
             filler.multi((0..NODES_PER_REQUEST).map(node).collect()).await?;
         }
         // Enough rewriting that the whole tree is stored at least once more.
-        for number in 0..REQUESTS * NODES_PER_REQUEST {
-            let path = format!("/n{}-{}", number / NODES_PER_REQUEST, number % NODES_PER_REQUEST);
-            filler.set_data(&path, &[8; NODE_BYTES], -1).await?;
+        for request in 0..REQUESTS {
+            let node = |number| MultiOp::SetData {
+                path: format!("/n{request}-{number}"),
+                data: Some(vec![8; NODE_BYTES]),
+                version: -1,
+            };
+            filler.multi((0..NODES_PER_REQUEST).map(node).collect()).await?;
         }
         Ok::<_, zk_session::CallError>(())
     });

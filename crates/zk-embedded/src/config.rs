@@ -20,7 +20,8 @@ pub struct Config {
     pub limits: Limits,
     /// Where the journal is; `None` keeps all in memory.
     pub storage: Option<Storage>,
-    /// Connections at a time; further ones are closed at once.
+    /// Connections at a time; further ones are closed at once. Fewer if the process may not open so many
+    /// files: some descriptors are left to the journal and to the rest of the process.
     pub connections: usize,
     /// Connections at a time from one address; those over unix sockets count as one.
     pub connections_per_address: usize,

@@ -20,6 +20,10 @@ const INPUT_BUDGET: usize = (24 << 20) / BUDGET_UNIT;
 /// The unit of that budget, in bytes.
 pub(crate) const BUDGET_UNIT: usize = 1 << 10;
 
+/// Descriptors that connections leave to the journal and to the rest of the process: a server that could not
+/// open its next segment would have to end.
+const DESCRIPTORS_LEFT: u64 = 128;
+
 /// What the pipeline is told.
 #[derive(Debug)]
 pub(crate) enum Message {
@@ -87,6 +91,8 @@ pub(crate) struct Shared {
     pub(crate) received: AtomicU64,
     pub(crate) sent: AtomicU64,
     next_connection: AtomicU64,
+    /// Connections at a time.
+    room: usize,
     guests: Mutex<HashMap<IpAddr, usize>>,
 }
 
@@ -94,6 +100,7 @@ impl Shared {
     pub(crate) fn new(config: Config, queue: mpsc::Sender<Message>, released: i64, origin: Instant) -> Self {
         Self {
             queue,
+            room: config.connections.min(descriptors()),
             config,
             origin,
             released: AtomicI64::new(released),
@@ -128,7 +135,7 @@ impl Shared {
         let mut guests = self.guests.lock().expect("nobody panics while holding it");
         let all: usize = guests.values().sum();
         let same = guests.entry(address).or_default();
-        if all >= self.config.connections || *same >= self.config.connections_per_address {
+        if all >= self.room || *same >= self.config.connections_per_address {
             return Err(Ended::TooMany);
         }
         *same += 1;
@@ -139,6 +146,12 @@ impl Shared {
     pub(crate) fn guests(&self) -> usize {
         self.guests.lock().expect("nobody panics while holding it").values().sum()
     }
+}
+
+/// How many connections the process has descriptors for, some left for others.
+fn descriptors() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(limit.saturating_sub(DESCRIPTORS_LEFT).max(limit / 2)).unwrap_or(usize::MAX)
 }
 
 /// The wall clock beside the other one.

@@ -6,6 +6,9 @@ use super::disk::Disk;
 use super::error::{Damage, Fault, OpenError};
 use super::format::{FILE_HEADER, FORMAT_VERSION, FileHeader, HeaderFault, Kind, SNAPSHOT_TRAILER, trailer};
 
+/// So many bytes are written before they are synced: a log that shares the disk waits for no more than these.
+const SLICE: usize = 4 << 20;
+
 /// What a snapshot file turned out to be.
 pub(super) enum Read {
     /// Whole.
@@ -65,7 +68,12 @@ pub(super) fn write_temporary(disk: &dyn Disk, zxid: u64, content: &[u8]) -> io:
     let file = disk.create(&Kind::Snapshot.temporary_name(zxid))?;
     let (start, end) = (FILE_HEADER as u64, FILE_HEADER as u64 + content.len() as u64);
     file.write_at(&header, 0)?;
-    file.write_at(content, start)?;
+    for (number, slice) in content.chunks(SLICE).enumerate() {
+        if number > 0 {
+            file.sync()?;
+        }
+        file.write_at(slice, start + (number * SLICE) as u64)?;
+    }
     file.write_at(&crc32fast::hash(content).to_be_bytes(), end)?;
     file.sync()
 }

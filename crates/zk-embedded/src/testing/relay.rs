@@ -99,14 +99,20 @@ impl<L: Accept> Accept for Relay<L> {
     }
 }
 
-/// Carries both ways until one end is closed or all is cut.
+/// Carries both ways until the server closes or all is cut.
 async fn carry(client: impl AsyncRead + AsyncWrite, server: DuplexStream, staged: watch::Receiver<Staged>) {
     let began_with = staged.borrow().cuts;
     let (client_in, client_out) = tokio::io::split(client);
     let (server_in, server_out) = tokio::io::split(server);
     let mut cut = staged.clone();
+    // A client that sends nothing more still gets its answers; when the server closes, all is over.
+    let at_requests = staged.clone();
+    let requests = async {
+        flow(client_in, server_out, at_requests, |staged| staged.request_delay).await;
+        std::future::pending().await
+    };
     tokio::select! {
-        () = flow(client_in, server_out, staged.clone(), |staged| staged.request_delay) => {}
+        () = requests => {}
         () = flow(server_in, client_out, staged, |staged| staged.answer_delay) => {}
         _ = cut.wait_for(|staged| staged.cuts != began_with) => {}
     }
@@ -147,6 +153,7 @@ async fn flow(
                 return;
             }
         }
+        let _ = to.shutdown().await;
     };
     // When nothing more is read, what is under way is still delivered: the writer ends after the last of it.
     // When nothing can be written, that is the end of both.

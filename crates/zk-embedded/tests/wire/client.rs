@@ -36,10 +36,13 @@ impl Client {
     }
 
     pub(crate) fn try_plain(address: SocketAddr) -> std::io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(LIMIT))?;
-        Ok(Self {
+        Ok(Self::over(TcpStream::connect(address)?))
+    }
+
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        Self {
             stream,
             buf: BytesMut::new(),
             next_xid: 1,
@@ -47,7 +50,7 @@ impl Client {
             password: vec![0; 16],
             timeout: Duration::ZERO,
             events: Vec::new(),
-        })
+        }
     }
 
     pub(crate) fn connect(address: SocketAddr, timeout: Duration) -> Self {

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod client;
+mod crowds;
+mod expiry;
 mod faults;
+mod handshakes;
 mod hostile;
 mod sessions;
 mod words;

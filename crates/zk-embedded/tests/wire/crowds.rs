@@ -1,0 +1,81 @@
+//! More connections than an honest client makes.
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use zk_embedded::testing::TestServer;
+use zk_embedded::{Config, Listener, Server};
+use zk_wire::CreateMode;
+
+use crate::client::{Client, LIMIT, create, exists};
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// From another address of this machine than the crowd.
+fn from_elsewhere(address: SocketAddr) -> TcpStream {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let stream = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from((Ipv4Addr::new(127, 0, 0, 2), 0))).unwrap();
+        socket.connect(address).await.unwrap().into_std().unwrap()
+    });
+    stream.set_nonblocking(false).unwrap();
+    stream
+}
+
+/// S15: 10 000 idle connections and 100 half-open ones from one address. Those beyond the limit are closed,
+/// and honest clients are served meanwhile, whether they were there before or come from elsewhere.
+#[test]
+fn a_crowd_keeps_no_honest_client_out() {
+    const IDLE: usize = 10_000;
+    const HALF_OPEN: usize = 100;
+    let most = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).unwrap();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Server::start(Config::default(), vec![Listener::Tcp(listener)]).unwrap();
+    let mut before = Client::connect(address, LONG);
+    before.call(&create("/a", CreateMode::Persistent)).1.unwrap();
+
+    let mut crowd: Vec<TcpStream> = (0..HALF_OPEN)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.write_all(&[0, 0]).unwrap();
+            stream
+        })
+        .collect();
+    for number in 0..IDLE {
+        crowd.push(TcpStream::connect(address).unwrap());
+        if number % 1000 == 0 {
+            assert!(before.call(&exists("/a", false)).1.is_ok(), "after {number} connections");
+        }
+    }
+    let mut elsewhere = Client::over(from_elsewhere(address));
+    assert_eq!(elsewhere.stream.peer_addr().unwrap().ip(), IpAddr::V4(Ipv4Addr::LOCALHOST));
+    assert!(elsewhere.handshake(0, &[0; 16], LONG, 0).is_some(), "somebody from elsewhere is kept out");
+    assert!(elsewhere.call(&exists("/a", false)).1.is_ok());
+    assert!(Client::plain(address).is_hung_up(), "another one of the crowd's address is too many");
+    drop(crowd);
+    // There is room again as soon as the server has noticed.
+    let end = Instant::now() + LIMIT;
+    while Client::plain(address).handshake(0, &[0; 16], LONG, 0).is_none() {
+        assert!(Instant::now() < end, "there is no room again");
+    }
+    server.stop();
+}
+
+/// W17: connections by the thousand, each gone at once.
+#[test]
+fn a_storm_of_connections_passes() {
+    let server = TestServer::start().unwrap();
+    let mut honest = Client::connect(server.address(), LONG);
+    for number in 0..10_000 {
+        drop(TcpStream::connect(server.address()).unwrap());
+        if number % 1000 == 0 {
+            assert!(honest.call(&exists("/", false)).1.is_ok());
+        }
+    }
+    Client::connect(server.address(), LONG).call(&exists("/", false)).1.unwrap();
+}

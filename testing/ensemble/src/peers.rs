@@ -22,6 +22,7 @@ const GO_LOCK_SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/go-lock
 const KAZOO_SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/kazoo/peer.py");
 /// Where `scripts/setup` puts kazoo, in the directory of [`build_directory`].
 const KAZOO_PYTHON: &str = "kazoo/bin/python3";
+const KAZOO_INSTALLED: &str = "kazoo/installed";
 /// Where Debian's `-dev` packages put the sources of Go libraries.
 const GO_PATH: &str = "/usr/share/gocode";
 const GO_LIBRARY: &str = "/usr/share/gocode/src/github.com/samuel/go-zookeeper/zk/conn.go";
@@ -52,7 +53,9 @@ pub fn require_peers() -> bool {
 /// As [`require`].
 #[must_use]
 pub fn require_kazoo() -> bool {
-    require() && available(&[], &[&kazoo_python().to_string_lossy()])
+    // Written when all is there: a Python without its kazoo may be left of an attempt without a network.
+    let installed = build_directory().join(KAZOO_INSTALLED);
+    require() && available(&[], &[&installed.to_string_lossy()])
 }
 
 /// The Python that has kazoo, for any program that wants it.

@@ -116,4 +116,24 @@ mod tests {
         let found: Vec<_> = foreign(&queue, Layout::Latch).into_iter().map(|(f, _)| f).collect();
         assert_eq!(found, [Family::Lock, Family::Kazoo]);
     }
+
+    #[test]
+    fn each_library_is_known_by_the_names_that_it_gives() {
+        let names = [
+            ("_c_8a1d3f6e-1111-4222-8333-444455556666-latch-0000000007", Family::Latch), // Curator's LeaderLatch
+            ("_c_8a1d3f6e-1111-4222-8333-444455556666-lock-0000000007", Family::Lock), // LeaderSelector, Mutex
+            ("_c_8a1d3f6e111142228333444455556666-lock-0000000007", Family::Lock), // Go's Lock: no hyphens inside
+            ("8a1d3f6e111142228333444455556666-lock-0000000007", Family::Lock), // kazoo with its three lines
+            ("8a1d3f6e111142228333444455556666__lock__0000000007", Family::Kazoo),
+            // Not what any of our layouts excludes: readers, leases, other recipes.
+            ("8a1d3f6e111142228333444455556666__rlock__0000000007", Family::Other),
+            ("_c_8a1d3f6e-1111-4222-8333-444455556666-__WRIT__0000000007", Family::Other),
+            ("_c_8a1d3f6e-1111-4222-8333-444455556666-lease-0000000007", Family::Other),
+            ("n_0000000007", Family::Other),
+        ];
+        for (name, expected) in names {
+            assert_eq!(parse(name), Ok(Some(7)));
+            assert_eq!(family(name), expected, "{name}");
+        }
+    }
 }

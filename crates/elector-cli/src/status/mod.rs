@@ -203,7 +203,7 @@ fn warnings(snapshot: &Snapshot, election: &str) -> Vec<String> {
         warnings.push(format!("no such path {path}: nobody ever contended there, or it is misspelt"));
     }
     if snapshot.layout.is_none() && total > 0 {
-        warnings.push("contenders of different families, which may not exclude each other".into());
+        warnings.push("contenders of different or unknown families, which may not exclude each other".into());
     }
     if total > MAX_CONTENDERS {
         warnings.push(format!("only the first {MAX_CONTENDERS} of {total} contenders are shown"));

@@ -192,6 +192,11 @@ impl Log {
         Self::start(options, Some(election.to_string()), Some(id.to_string()))
     }
 
+    /// The log of somebody who looks at an election. Starts the writing thread.
+    pub(crate) fn of_an_observer(options: LogOptions, election: &str) -> std::io::Result<Log> {
+        Self::start(options, Some(election.to_string()), None)
+    }
+
     /// The log of a process that is no contender. Starts the writing thread.
     pub(crate) fn of_a_server(options: LogOptions) -> std::io::Result<Log> {
         Self::start(options, None, None)

@@ -11,6 +11,7 @@ mod json;
 mod local;
 mod log;
 mod notify;
+mod observe;
 mod program;
 mod run;
 mod serve;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     match args::parse(&words, &environment) {
         Ok(args::Request::Print(text)) => ExitCode::from(text::answer(&text, exit::OK)),
         Ok(args::Request::Run(options)) => ExitCode::from(run::run(&options)),
+        Ok(args::Request::Observe(options)) => ExitCode::from(observe::observe(&options)),
         Ok(args::Request::Status(options)) => ExitCode::from(status::status(&options)),
         Ok(args::Request::Serve(options)) => ExitCode::from(serve::serve(&options)),
         Ok(args::Request::Demo(options)) => ExitCode::from(demo::demo(&options)),

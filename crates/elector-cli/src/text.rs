@@ -49,6 +49,23 @@ pub(crate) fn compact(duration: Duration) -> String {
     }
 }
 
+/// A duration in running text: `2 ms`, `10.8 s`, `2m 05s`, `2h 03m`.
+pub(crate) fn spaced(duration: Duration) -> String {
+    let (ms, s) = (duration.as_millis(), duration.as_secs());
+    match s {
+        0 => format!("{ms} ms"),
+        1..60 => format!("{s}.{} s", ms % 1000 / 100),
+        60..3600 => format!("{}m {:02}s", s / 60, s % 60),
+        3600..86400 => format!("{}h {:02}m", s / 3600, s % 3600 / 60),
+        _ => format!("{}d {:02}h", s / 86400, s % 86400 / 3600),
+    }
+}
+
+/// A contender's name as it may be printed; foreign peers may have none.
+pub(crate) fn shown_name(id: &str) -> String {
+    if id.is_empty() { "(no name)".into() } else { escape(id) }
+}
+
 /// A setting as it could be typed: `10s`, `500ms`.
 pub(crate) fn setting(duration: Duration) -> String {
     let ms = duration.as_millis();
@@ -111,6 +128,9 @@ mod tests {
             (273_600_000, "3d04h"),
         ] {
             assert_eq!(compact(Duration::from_millis(ms)), text);
+        }
+        for (ms, text) in [(2, "2 ms"), (10_850, "10.8 s"), (125_000, "2m 05s"), (7_380_000, "2h 03m")] {
+            assert_eq!(spaced(Duration::from_millis(ms)), text);
         }
         assert_eq!(setting(Duration::from_millis(1500)), "1500ms");
         assert_eq!(setting(Duration::from_secs(10)), "10s");

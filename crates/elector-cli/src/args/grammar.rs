@@ -23,6 +23,7 @@ pub(super) struct Cli {
 pub(super) enum Command {
     Run(Box<RunArgs>),
     Status(StatusArgs),
+    Observe(ObserveArgs),
     Serve(ServeArgs),
     Demo(DemoArgs),
 }
@@ -111,6 +112,17 @@ pub(super) struct StatusArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ObserveArgs {
+    #[command(flatten)]
+    pub(super) common: CommonArgs,
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+    pub(super) election: Option<OsString>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct ServeArgs {
     #[arg(long)]
     pub(super) data_dir: Option<OsString>,
@@ -155,7 +167,7 @@ mod tests {
             assert!(run.contains(&format!("--{name}")), "run: --{name}");
             assert!(options::NAMES.contains(&name.as_str()), "run: --{name}");
         }
-        for (command, text) in [("status", help::STATUS), ("serve", help::SERVE), ("demo", help::DEMO)] {
+        for (command, text) in help::PAGES {
             for name in long_names(Some(command)) {
                 assert!(text.contains(&format!("--{name}")), "{command}: --{name}");
                 assert!(options::NAMES.contains(&name.as_str()), "{command}: --{name}");
@@ -165,14 +177,7 @@ mod tests {
 
     #[test]
     fn every_option_of_the_help_is_in_the_grammar() {
-        let texts = [
-            (help::RUN, "run"),
-            (help::RUN_MORE, "run"),
-            (help::STATUS, "status"),
-            (help::SERVE, "serve"),
-            (help::DEMO, "demo"),
-        ];
-        for (text, command) in texts {
+        for (command, text) in [("run", help::RUN), ("run", help::RUN_MORE)].into_iter().chain(help::PAGES) {
             let names = long_names(Some(command));
             let at_line_start = text.lines().filter_map(|line| {
                 let line = line.strip_prefix("  ")?.trim_start();

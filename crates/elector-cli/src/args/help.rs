@@ -8,6 +8,7 @@ Usage: elector COMMAND [OPTIONS]
 
   run        Run a program only while it leads; stop it when it does not
   status     Show who leads, who waits, and how fresh the answer is
+  observe    Print each change of leader, until interrupted
   demo       Three contenders on this machine: kill the leader and watch
   serve      A one-machine ZooKeeper server for development and tests
 
@@ -17,6 +18,16 @@ Where elections are held (say exactly one; there is no default):
 
 Try it: elector demo        Use it: elector run -z zk1,zk2,zk3 /billing -- ./billing-worker
 ";
+
+/// The page of each command but `run`, whose page has a short and a long form.
+pub(crate) const PAGES: [(&str, &str); 4] =
+    [("status", STATUS), ("observe", OBSERVE), ("demo", DEMO), ("serve", SERVE)];
+
+/// The page of a command other than `run`; of all together where none is named.
+pub(crate) fn page(command: Option<&str>) -> &'static str {
+    let named = |name| PAGES.iter().find(|(known, _)| *known == name).map(|(_, page)| *page);
+    command.and_then(named).unwrap_or(TOP)
+}
 
 /// `elector run -h`.
 pub(crate) const RUN: &str = "\
@@ -102,6 +113,32 @@ Shows who leads, who waits, and how fresh the answer is.
 
 Exit status: 0 somebody leads; 3 nobody leads; 4 not known: not reachable in time; 2 usage, refused credentials, no
 permission.
+";
+
+/// `elector observe --help` and `-h`.
+pub(crate) const OBSERVE: &str = "\
+Usage: elector observe [OPTIONS] ELECTION
+Prints each change of leader as a line, until interrupted. Whatever may have been missed, as while no server could
+be reached, is said: 'changes may be missing', in JSON \"gap\":true. It takes no part and changes nothing.
+
+  -z, --zookeeper LIST      the ensemble: zk1:2181,zk2:2181,zk3:2181[/chroot]
+      --local[=DIR]         only you, only this machine; nothing to install
+      --json                one JSON object a line instead of text
+      --connect-timeout DURATION
+                            give up connecting at start  [no limit]
+      --auth-file FILE      lines of scheme:credential, mode 0600
+  -q, --quiet               on standard error only warnings and errors
+  -v, --verbose             more of what happens
+      --log-format text|json
+                            json is --json for both outputs  [text]
+      --color auto|always|never
+                            [auto]
+
+A line says leader, vacant (nobody is in the queue, or who follows is not seen yet) or unknown (no server tells).
+Who leads is the first in the queue; its program may be starting, or stopping.
+
+Exit status: 0 after TERM or when the reader of its lines has gone; 130 after INT; 2 usage, refused credentials, no
+permission; 125 --connect-timeout passed, or elector failed.
 ";
 
 /// `elector serve --help` and `-h`.

@@ -18,7 +18,7 @@ mod values;
 
 pub(crate) use demo::DemoOptions;
 pub(crate) use env::Environment;
-pub(crate) use options::{OnExit, RunOptions, StatusOptions};
+pub(crate) use options::{ObserveOptions, OnExit, RunOptions, StatusOptions};
 pub(crate) use place::Where;
 pub(crate) use serve::ServeOptions;
 
@@ -27,15 +27,16 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsString;
 
 /// The commands of this version, as they stand in the help.
-const COMMANDS: [&str; 4] = ["run", "status", "demo", "serve"];
+const COMMANDS: [&str; 5] = ["run", "status", "observe", "demo", "serve"];
 /// Commands that are described but not here yet.
-const LATER: [&str; 4] = ["observe", "why", "check", "completions"];
+const LATER: [&str; 3] = ["why", "check", "completions"];
 
 /// What was asked for.
 #[derive(Debug)]
 pub(crate) enum Request {
     Run(Box<RunOptions>),
     Status(Box<StatusOptions>),
+    Observe(Box<ObserveOptions>),
     Serve(Box<ServeOptions>),
     Demo(DemoOptions),
     /// A text for standard output, and nothing else to do.
@@ -75,6 +76,9 @@ fn judge(cli: &grammar::Cli, env: &Environment) -> Result<Request, String> {
         grammar::Command::Status(args) => {
             options::status(args, env).map(|options| Request::Status(Box::new(options)))
         }
+        grammar::Command::Observe(args) => {
+            options::observe(args, env).map(|options| Request::Observe(Box::new(options)))
+        }
         grammar::Command::Serve(args) => {
             serve::serve(args, env).map(|options| Request::Serve(Box::new(options)))
         }
@@ -107,10 +111,7 @@ fn help_for(words: &[OsString]) -> String {
     match command(words) {
         Some("run") if long => format!("{}{}", help::RUN, help::RUN_MORE),
         Some("run") => format!("{}More: --help\n", help::RUN),
-        Some("serve") => help::SERVE.into(),
-        Some("demo") => help::DEMO.into(),
-        Some(_) => help::STATUS.into(),
-        None => help::TOP.into(),
+        other => help::page(other).into(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! later. Each refusal is one line: what, where, how to mend.
 
 use super::env::{Environment, variable};
-use super::grammar::{CommonArgs, LogArgs, RunArgs, StatusArgs};
+use super::grammar::{CommonArgs, LogArgs, ObserveArgs, RunArgs, StatusArgs};
 use super::place::{self, Where};
 use super::secrets::{self, Credential};
 use super::values::{self, Given};
@@ -110,6 +110,14 @@ pub(crate) struct StatusOptions {
     pub(crate) common: Common,
     pub(crate) limit: Duration,
     pub(crate) json: bool,
+}
+
+/// All of `elector observe`.
+#[derive(Debug, Clone)]
+pub(crate) struct ObserveOptions {
+    pub(crate) common: Common,
+    pub(crate) json: bool,
+    pub(crate) log: LogOptions,
 }
 
 /// One command's flags over the environment.
@@ -262,6 +270,16 @@ pub(super) fn status(args: &StatusArgs, env: &Environment) -> Result<StatusOptio
     common.details = sources.details;
     let limit = common.connect_timeout.unwrap_or(STATUS_LIMIT);
     Ok(StatusOptions { common, limit, json })
+}
+
+/// Judges `elector observe`. Who wants the log as JSON wants the lines so, too.
+pub(super) fn observe(args: &ObserveArgs, env: &Environment) -> Result<ObserveOptions, String> {
+    let mut sources = Sources { env, details: Vec::new() };
+    let mut common = sources.common(&args.common, args.election.as_ref())?;
+    let log = log(&mut sources, &args.log, common.quiet)?;
+    let json = sources.switch("json", args.json)? || log.format == Format::Json;
+    common.details = sources.details;
+    Ok(ObserveOptions { common, json, log })
 }
 
 /// Judges how the log is to be written.

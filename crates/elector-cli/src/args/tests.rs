@@ -163,7 +163,7 @@ fn each_bad_line_gets_one_line_that_names_it() {
     for (line, parts) in [
         ("", &["no command", "run"][..]),
         ("rnu -z a /b -- x", &["rnu", "did you mean run"]),
-        ("observe -z a /b", &["observe is not in this version"]),
+        ("why -z a /b", &["why is not in this version"]),
         ("frob", &["unknown command frob"]),
         ("run -z a /b", &["no program given after --"]),
         ("run -z a /b --", &["no program given after --"]),

@@ -21,6 +21,7 @@ use crate::program::{self, Event, Keeper, NotRunnable};
 use crate::signals::{Signals, outlast_the_terminal};
 use crate::{log, notify, text};
 use elector::{AclEntry, Elector, Notice};
+pub(crate) use narrator::At;
 use narrator::Narrator;
 use std::path::PathBuf;
 use std::sync::Arc;

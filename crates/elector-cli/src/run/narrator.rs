@@ -42,18 +42,44 @@ pub(super) struct Narrator {
 
 /// Where the election is held, as it is printed.
 #[derive(Debug)]
-enum At {
+pub(crate) enum At {
     Servers(String),
     /// Below this directory of this machine, where one server serves that has no name.
     Directory(String),
 }
 
 impl At {
-    fn of(site: &Site) -> At {
+    pub(crate) fn of(site: &Site) -> At {
         match (&site.place, &site.directory) {
             (_, Some(directory)) => At::Directory(local::shown(directory.path())),
             (Place::Ensemble(servers), None) => At::Servers(shown_servers(servers)),
             (Place::Local(socket), None) => At::Directory(local::shown(socket)),
+        }
+    }
+
+    /// The first line of whoever goes there.
+    pub(crate) fn connecting(&self) -> String {
+        match self {
+            At::Servers(servers) => format!("connecting to {servers}"),
+            At::Directory(directory) => {
+                format!("connecting in {directory}: this user on this machine only")
+            }
+        }
+    }
+
+    /// Why connecting took too long; `tried` is what went wrong last.
+    pub(crate) fn unreachable_within(&self, limit: Duration, tried: Option<&str>) -> String {
+        let limit = compact(limit);
+        match self {
+            At::Servers(servers) => {
+                format!("no server reached within {limit}: {}", tried.unwrap_or(servers))
+            }
+            At::Directory(directory) => {
+                format!(
+                    "no host answered in {directory} within {limit}: {}",
+                    tried.unwrap_or("no connection")
+                )
+            }
         }
     }
 
@@ -83,29 +109,12 @@ impl Narrator {
     }
 
     pub(super) fn connecting(&self) -> String {
-        match &self.at {
-            At::Servers(servers) => format!("connecting to {servers}"),
-            At::Directory(directory) => {
-                format!("connecting in {directory}: this user on this machine only")
-            }
-        }
+        self.at.connecting()
     }
 
     /// Why connecting took too long.
     pub(super) fn unreachable_within(&self, limit: Duration) -> String {
-        let limit = compact(limit);
-        let tried = self.last_round.as_deref();
-        match &self.at {
-            At::Servers(servers) => {
-                format!("no server reached within {limit}: {}", tried.unwrap_or(servers))
-            }
-            At::Directory(directory) => {
-                format!(
-                    "no host answered in {directory} within {limit}: {}",
-                    tried.unwrap_or("no connection")
-                )
-            }
-        }
+        self.at.unreachable_within(limit, self.last_round.as_deref())
     }
 
     /// What a notice is worth saying while nothing is led.
@@ -275,7 +284,7 @@ fn shown_neighbour(neighbour: &Neighbour, leads: bool) -> String {
 }
 
 /// `zk1,zk2:2182/chroot` as a list with its ports.
-pub(crate) fn shown_servers(list: &str) -> String {
+fn shown_servers(list: &str) -> String {
     let (hosts, chroot) = match list.find('/') {
         Some(at) => (&list[..at], &list[at..]),
         None => (list, ""),

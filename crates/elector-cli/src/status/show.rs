@@ -4,7 +4,7 @@
 
 use crate::exit;
 use crate::json::{self, Object};
-use crate::text::{escape, ordinal, session};
+use crate::text::{escape, ordinal, session, shown_name};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ impl Answer {
             }
             (Ok(_), None) => out.push_str("nobody leads\n"),
             (Ok(_), Some(leader)) => {
-                let _ = writeln!(out, "led by {}, token {}", shown(&leader.id), leader.token);
+                let _ = writeln!(out, "led by {}, token {}", shown_name(&leader.id), leader.token);
             }
         }
         if let Ok(seen) = &self.seen {
@@ -99,7 +99,7 @@ impl Answer {
             .contenders
             .iter()
             .enumerate()
-            .map(|(at, contender)| [ordinal(at + 1), shown(&contender.id), contender.token.clone()])
+            .map(|(at, contender)| [ordinal(at + 1), shown_name(&contender.id), contender.token.clone()])
             .collect();
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
         let widths = [width(0), width(1), width(2)];
@@ -219,11 +219,6 @@ impl Answer {
         };
         object.end() + "\n"
     }
-}
-
-/// A contender's name; foreign peers may have none.
-fn shown(id: &str) -> String {
-    if id.is_empty() { "(no name)".into() } else { escape(id) }
 }
 
 #[cfg(test)]

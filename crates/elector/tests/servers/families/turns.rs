@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use elector::{Elector, Leadership};
+use elector::{Elector, Layout, Leadership};
 use zk_ensemble::{Ensemble, LineProcess, Peer, Proxy, monotonic_time};
 
 use super::beliefs::{Term, one_after_the_other, told};
@@ -39,6 +39,52 @@ async fn kazoos_election_takes_turns_with_us() {
 #[tokio::test(flavor = "multi_thread")]
 async fn kazoos_lock_takes_turns_with_us() {
     takes_turns(Peer::KazooLock).await;
+}
+
+/// The crate zookeeper-client has a lock that follows Curator's; it runs in this process, so it is not killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rust_clients_lock_takes_turns_with_us() {
+    use zookeeper_client as zk;
+    if !zk_ensemble::require() {
+        return;
+    }
+    let ensemble = servers();
+    let (servers, address) = (ensemble.connect_string(), ensemble.servers()[0].address());
+    let ours = ours(&servers, PATH, "ours", Layout::Lock).await;
+    let leadership = soon(ours.campaign()).await.unwrap();
+    let client = zk::Client::connect(&servers).await.unwrap();
+    let (held, mut holds) = tokio::sync::mpsc::unbounded_channel();
+    let (release, mut released) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            let prefix = zk::LockPrefix::new_curator(PATH, "lock-").unwrap();
+            let lock = client.lock(prefix, b"theirs", zk::Acls::anyone_all()).await.unwrap();
+            let mut term = Term::begin("theirs");
+            held.send(None).unwrap();
+            let () = released.recv().await.unwrap();
+            term.end();
+            held.send(Some(term)).unwrap();
+            drop(lock); // which deletes its znode
+        }
+    });
+    until_contending(address, PATH, 2).await;
+    assert!(holds.try_recv().is_err(), "two leaders");
+    let mut terms = vec![Term::begin("ours")];
+    let mut leadership = Some(leadership);
+    for _ in 0..10 {
+        let leads = leadership.take().expect("our turn");
+        terms.last_mut().expect("it is ours").end();
+        soon(leads.resign()).await.unwrap();
+        assert!(soon(holds.recv()).await.unwrap().is_none());
+        let campaign = ours.campaign();
+        until_waiting(&ours, 1).await;
+        release.send(()).unwrap();
+        terms.extend(soon(holds.recv()).await.unwrap());
+        leadership = Some(soon(campaign).await.unwrap());
+        terms.push(Term::begin("ours"));
+        until_contending(address, PATH, 2).await;
+    }
+    assert_eq!(one_after_the_other(terms).len(), 21);
 }
 
 /// Both contenders, each behind a relay of its own.

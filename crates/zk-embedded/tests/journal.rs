@@ -109,6 +109,7 @@ fn what_was_not_synced_is_not_there() {
     assert_eq!(collect(open(&disk).unwrap().1).unwrap(), records);
 }
 
+/// S3: torn at every byte.
 #[test]
 fn a_log_that_ends_anywhere_is_cut_to_its_whole_records() {
     let (disk, records) = three_groups();
@@ -163,6 +164,7 @@ fn zeros_behind_the_end_are_cut_off() {
     assert_eq!(collect(recovery).unwrap(), records);
 }
 
+/// S4: every bit.
 #[test]
 fn a_flipped_bit_is_refused_or_in_the_last_group_cut_off() {
     let (disk, records) = three_groups();
@@ -316,6 +318,7 @@ fn a_snapshot_is_stored_beside_the_journal_that_goes_on() {
     assert_eq!((basis.snapshot().unwrap(), records), (state_at(6), vec![7, 8]));
 }
 
+/// S5.
 #[test]
 fn a_damaged_snapshot_gives_way_to_an_older_one_and_the_log() {
     let whole = contents(&with_snapshots(10), &snapshot(10));
@@ -390,6 +393,7 @@ fn a_missing_segment_is_refused() {
     assert!(matches!(open(&disk), Err(OpenError::Missing { after: 2, .. })));
 }
 
+/// S6: temporary files are left.
 #[test]
 fn what_was_left_unfinished_is_removed_and_foreign_files_stay() {
     let (disk, records) = three_groups();
@@ -415,6 +419,7 @@ fn with_version(bytes: &[u8], version: u32) -> Vec<u8> {
     bytes
 }
 
+/// S17.
 #[test]
 fn another_format_version_is_refused_and_both_are_named() {
     for version in [FORMAT_VERSION + 1, FORMAT_VERSION - 1, u32::MAX] {

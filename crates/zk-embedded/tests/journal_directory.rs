@@ -106,6 +106,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
+/// S9: what is made.
 #[test]
 fn directories_and_files_are_private_whatever_the_umask() {
     for umask in ["000", "022", "077"] {
@@ -131,6 +132,7 @@ fn directories_and_files_are_private_whatever_the_umask() {
     }
 }
 
+/// S9: mode 0777.
 #[test]
 fn a_directory_that_others_may_write_in_is_refused() {
     let place = TempDir::new().unwrap();
@@ -145,6 +147,7 @@ fn a_directory_that_others_may_write_in_is_refused() {
     Journal::open(place.path(), LIMITS).unwrap();
 }
 
+/// S9: of another user.
 #[test]
 fn a_directory_of_another_user_is_refused() {
     let place = TempDir::new().unwrap();

@@ -9,13 +9,14 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use zk_embedded::journal::Limits;
 use zk_embedded::testing::TestServer;
 use zk_embedded::{Config, Fatal, Listener, Server, Storage};
 use zk_wire::{CreateMode, ErrorCode};
 
-use crate::client::{Client, create, exists};
+use crate::client::{Client, create, exists, set};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -29,6 +30,7 @@ fn start(config: Config) -> (Server, std::net::SocketAddr) {
     (Server::start(config, vec![Listener::Tcp(listener)]).unwrap(), address)
 }
 
+/// S10.
 #[test]
 fn a_second_server_is_told_who_has_the_directory() {
     let directory = tempfile::tempdir().unwrap();
@@ -62,6 +64,7 @@ fn a_server_that_cannot_bind_frees_the_directory() {
     start(config(&path)).0.stop();
 }
 
+/// S19.
 #[tokio::test]
 async fn without_its_directory_the_server_ends_and_acknowledges_nothing() {
     let directory = tempfile::tempdir().unwrap();
@@ -118,4 +121,41 @@ fn a_fresh_directory_begins_above_an_earlier_one() {
         zxid > 1_700_000_000,
         "zxids begin at the time in seconds, so that clients of a lost server come back"
     );
+}
+
+/// S16: what is written over and over does not fill the disk, nor make the next start long: of many times
+/// their size, the log and the snapshots keep to a bound.
+#[test]
+fn the_log_does_not_grow_beyond_its_limits() {
+    const LIMIT: u64 = 64 << 10;
+    const DATA: usize = 10_000;
+    const WRITES: usize = 600;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data");
+    let limits = Limits { segment_bytes: LIMIT, snapshot_bytes: LIMIT, snapshot_records: 1_000_000 };
+    let storage = Some(Storage { directory: path.clone(), limits });
+    let (server, address) = start(Config { storage, ..Config::default() });
+    let mut client = Client::connect(address, LONG);
+    client.call(&create("/a", CreateMode::Persistent)).1.unwrap();
+    let size = || {
+        let files = std::fs::read_dir(&path).unwrap().flatten();
+        files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum::<u64>()
+    };
+    let mut write = || client.call(&set("/a", &[7; DATA])).1.unwrap();
+    for _ in 0..WRITES {
+        write();
+    }
+    assert!(WRITES * DATA > 80 * usize::try_from(LIMIT).unwrap());
+    // Three snapshots with the segments from the oldest of them on. On a busy machine a snapshot may take many
+    // writes; what was written meanwhile goes with the next ones.
+    let end = Instant::now() + LONG;
+    while size() > 8 * LIMIT {
+        assert!(Instant::now() < end, "{} bytes", size());
+        write();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    server.stop();
+    let (_server, address) = start(config(&path));
+    let read = zk_wire::Request::GetData { path: "/a".into(), watch: false };
+    assert!(Client::resume(address, &client).expect("its session").call(&read).1.is_ok());
 }

@@ -203,6 +203,7 @@ fn live_and_die(seed: u64) -> Result<(), String> {
     history.check(recovery, false).map_err(|what| format!("seed {seed}: {what}"))
 }
 
+/// S1, S2, S7 and S8 on a simulated disk, which also loses power.
 #[test]
 fn acknowledged_records_survive_failures_kills_and_losses_of_power() {
     for seed in 0..rounds(1_000, 200_000) {
@@ -245,7 +246,7 @@ fn every_call_may_fail() {
     }
 }
 
-/// A disk whose syncs do nothing loses what was acknowledged. What is found then is still a beginning of what
+/// S11: A disk whose syncs do nothing loses what was acknowledged. What is found then is still a beginning of what
 /// was written, or the start is refused. That it does lose something shows that the other tests can fail.
 #[test]
 fn a_disk_that_lies_leaves_a_beginning_or_is_refused() {

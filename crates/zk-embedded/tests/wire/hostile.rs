@@ -21,6 +21,7 @@ fn raw(xid: i32, op: i32, body: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// W1, and W2 one byte above the limit.
 #[test]
 fn lengths_that_lie_close_the_connection() {
     let server = TestServer::start().unwrap();
@@ -34,6 +35,7 @@ fn lengths_that_lie_close_the_connection() {
     }
 }
 
+/// W2: exactly the limit.
 #[test]
 fn the_longest_frame_is_served() {
     let server = TestServer::start().unwrap();
@@ -48,6 +50,7 @@ fn the_longest_frame_is_served() {
     assert!(matches!(answer, Ok(Response::Data { data: Some(data), .. }) if data.len() > 1_048_000));
 }
 
+/// W8, W9 and W10: vectors, lengths and paths that cannot be read.
 #[test]
 fn what_cannot_be_read_is_answered_and_the_connection_goes_on() {
     let server = TestServer::start().unwrap();
@@ -74,6 +77,7 @@ fn what_cannot_be_read_is_answered_and_the_connection_goes_on() {
     assert_eq!(client.answer(8, op::CREATE), Some((before + 2, Err(ErrorCode::BadArguments))));
 }
 
+/// W11.
 #[test]
 fn unknown_requests_are_refused_by_name() {
     let server = TestServer::start().unwrap();
@@ -94,6 +98,7 @@ fn unknown_requests_are_refused_by_name() {
     assert!(client.call(&exists("/", false)).1.is_ok(), "the connection goes on");
 }
 
+/// W3: HTTP.
 #[test]
 fn those_who_look_after_the_server_hear_why_a_client_was_sent_away() {
     let (tell, told) = std::sync::mpsc::channel();
@@ -109,6 +114,7 @@ fn those_who_look_after_the_server_hear_why_a_client_was_sent_away() {
     assert!(told.recv().unwrap().ends_with("it speaks HTTP"));
 }
 
+/// W5: a second handshake.
 #[test]
 fn a_second_handshake_is_out_of_place() {
     let server = TestServer::start().unwrap();
@@ -119,6 +125,7 @@ fn a_second_handshake_is_out_of_place() {
     assert!(client.is_hung_up());
 }
 
+/// W16: events that are never read.
 #[test]
 fn a_client_that_does_not_read_is_dropped_and_holds_up_nobody() {
     let server = TestServer::start().unwrap();
@@ -176,6 +183,7 @@ fn many_requests_at_once_are_answered_in_order() {
     writer.join().unwrap();
 }
 
+/// W12: all or none.
 #[test]
 fn deep_and_wide_multis_stay_within_bounds() {
     let server = TestServer::builder().limits(|limits| limits.nodes = 100).start().unwrap();

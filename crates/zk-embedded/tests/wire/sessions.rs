@@ -64,6 +64,7 @@ fn a_session_goes_on_over_another_connection() {
     assert_eq!(other.call(&exists("/mine", false)).1, Err(ErrorCode::NoNode));
 }
 
+/// W7.
 #[test]
 fn who_does_not_know_the_password_neither_gets_nor_disturbs_a_session() {
     let server = TestServer::start().unwrap();
@@ -84,6 +85,7 @@ fn who_does_not_know_the_password_neither_gets_nor_disturbs_a_session() {
     assert!(owner.call(&exists("/", false)).1.is_ok());
 }
 
+/// W6: a zxid above ours.
 #[test]
 fn a_client_that_has_seen_more_is_sent_away() {
     let server = TestServer::start().unwrap();

@@ -16,6 +16,7 @@ fn ask(address: SocketAddr, word: &[u8]) -> String {
     answer
 }
 
+/// W4.
 #[test]
 fn words_are_answered() {
     let server = TestServer::start().unwrap();
@@ -48,6 +49,7 @@ fn words_are_answered() {
     assert_eq!(ask(server.address(), b"dump"), "dump is not executed because it is not in the whitelist.\n");
 }
 
+/// W3 and W4: no word.
 #[test]
 fn what_is_no_word_is_no_word() {
     let server = TestServer::start().unwrap();

@@ -29,6 +29,7 @@ fn a_creators_list_holds_what_the_connection_has_proved() {
     assert_eq!(who, Response::WhoAmI(expected.map(|(s, u)| (s.to_owned(), u.to_owned())).into()));
 }
 
+/// W15: getACL.
 #[test]
 fn a_list_is_masked_for_those_who_may_not_change_it() {
     let mut lab = Lab::new();
@@ -72,6 +73,7 @@ fn unknown_credentials_end_the_connection_but_not_the_session() {
     }
 }
 
+/// W15: neither do events tell.
 #[test]
 fn events_go_to_those_who_may_read() {
     let mut lab = Lab::new();
@@ -91,6 +93,7 @@ fn events_go_to_those_who_may_read() {
     assert!(lab.events(you).iter().all(|(_, _, path)| path != "/secret"));
 }
 
+/// W15.
 #[test]
 fn a_watch_that_was_refused_is_not_set() {
     let mut lab = Lab::new();
@@ -122,4 +125,19 @@ fn lists_that_grow_when_they_are_resolved_do_not_outgrow_a_record() {
     let longest = lab.records.iter().map(|(_, record)| record.len()).max().unwrap();
     assert!(longest < crate::journal::RECORD_LIMIT);
     assert_eq!(lab.call(me, auth(&"u".repeat(5000))), Err(ErrorCode::AuthFailed));
+}
+
+/// W14: lists that say nothing, or nothing that the server knows.
+#[test]
+fn lists_without_sense_are_refused() {
+    let mut lab = Lab::new();
+    let me = lab.connect();
+    for (scheme, id) in
+        [("digest", "no-colon"), ("world", "somebody"), ("nobody-knows", "x"), ("", ""), ("ip", "x")]
+    {
+        let acl = vec![Acl { perms: perms::ALL, scheme: scheme.into(), id: id.into() }];
+        let made = lab.call(me, create_with("/a", CreateMode::Persistent, acl));
+        assert_eq!(made, Err(ErrorCode::InvalidAcl), "{scheme}:{id}");
+    }
+    assert_eq!(lab.call(me, create_with("/a", CreateMode::Persistent, vec![])), Err(ErrorCode::InvalidAcl));
 }

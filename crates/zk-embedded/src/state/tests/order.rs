@@ -7,6 +7,7 @@ fn create_code(lab: &mut Lab, me: ConnectionId, path: &str, mode: i32, acl: &[Ac
     lab.call(me, Request::Create { path, data: None, acl, mode: mode.into() }).expect_err("refused")
 }
 
+/// W13.
 #[test]
 fn create_looks_at_mode_slash_list_parent_permission_path_node_in_this_order() {
     let mut lab = Lab::new();

@@ -145,3 +145,25 @@ fn another_boot_ends_all_sessions() {
     lab.run(|state, now, effects| state.begin_boot("two", now, effects));
     assert_eq!((lab.state.counts().sessions, lab.state.counts().ephemerals), (0, 0));
 }
+
+/// S18: the wall clock goes back by an hour. Sessions end by the other clock; ids and zxids rise on; only the
+/// times in stats fall.
+#[test]
+fn the_wall_clock_may_go_back() {
+    let mut lab = Lab::new();
+    let (me, first, _) = lab.handshake(0, &[], 10_000);
+    lab.call(me, create("/before", CreateMode::Persistent)).unwrap();
+    lab.now.wall_ms -= 3_600_000;
+    let (_, second, _) = lab.handshake(0, &[], 20_000);
+    assert!(second > first, "{second:#x} after {first:#x}");
+    lab.call(me, create("/after", CreateMode::Persistent)).unwrap();
+    let (before, after) = (lab.stat(me, "/before").unwrap(), lab.stat(me, "/after").unwrap());
+    assert!(after.czxid > before.czxid && after.ctime < before.ctime);
+    lab.wait(Duration::from_secs(9));
+    lab.run(|state, now, effects| state.expire(now, effects));
+    assert!(lab.stat(me, "/").is_ok(), "nobody ends early");
+    lab.wait(Duration::from_secs(1));
+    lab.run(|state, now, effects| state.expire(now, effects));
+    assert_eq!(lab.hung_up(me), Some(Farewell::Expired));
+    assert_eq!(lab.state.counts().sessions, 1, "and nobody late");
+}

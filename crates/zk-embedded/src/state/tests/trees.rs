@@ -88,6 +88,7 @@ fn null_and_empty_data_stay_different() {
     }
 }
 
+/// W13: children of ephemerals.
 #[test]
 fn only_ephemerals_have_an_owner_and_no_children() {
     let mut lab = Lab::new();
@@ -152,6 +153,7 @@ fn the_operations_of_a_multi_see_each_other_and_share_a_zxid() {
     assert_eq!((stat.czxid, stat.mzxid, stat.pzxid, stat.cversion), (2, 2, 2, 3));
 }
 
+/// W12: nothing of a failed one is there.
 #[test]
 fn a_failed_multi_leaves_no_trace_but_its_zxid() {
     let mut lab = Lab::new();
@@ -179,6 +181,7 @@ fn a_failed_multi_leaves_no_trace_but_its_zxid() {
     assert_eq!((before[..4].to_vec(), before[12..].to_vec()), (after[..4].to_vec(), after[12..].to_vec()));
 }
 
+/// W12: no operation.
 #[test]
 fn an_empty_multi_is_answered_empty() {
     let mut lab = Lab::new();

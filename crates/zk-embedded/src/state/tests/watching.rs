@@ -190,6 +190,7 @@ fn watches_are_the_connections_and_go_with_it() {
     assert!(lab.events(new).is_empty() && lab.events(old).is_empty());
 }
 
+/// W16: more watches than there may be.
 #[test]
 fn too_many_watches_end_the_connection() {
     let watches = crate::state::WatchLimits { per_connection: 3, total: 100 };

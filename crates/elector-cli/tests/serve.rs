@@ -2,35 +2,17 @@
 
 mod common;
 
-use common::{Elector, LONG, Output, Running};
+use common::serving::{serve, started, stop};
+use common::{Elector, LONG, Output};
 use rustix::process::Signal;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::time::{Duration, Instant};
 use zk_ensemble::{Kind, Onlooker, four_letter};
 
 /// A session that outlives a test, as long as the server keeps it.
 const SESSION: Duration = Duration::from_secs(30);
-
-fn serve(directory: &Path) -> Elector {
-    Elector::new("serve").words("--data-dir").bytes(directory.as_os_str().as_encoded_bytes())
-}
-
-/// A server on a free port, and the address that it says it has.
-fn started(directory: &Path) -> (Running, SocketAddr) {
-    let mut server = serve(directory).words("--listen 127.0.0.1:0").start();
-    let line = server.wait_for("listens on");
-    assert!(line.contains("development and tests") && line.contains("no quorum"), "{line}");
-    let address = line.split("listens on ").nth(1).and_then(|rest| rest.split(';').next());
-    (server, address.expect("an address").parse().expect("an address"))
-}
-
-fn stop(mut server: Running) {
-    server.signal(Signal::TERM);
-    assert_eq!(server.end(LONG), Some(0), "{}", server.said());
-}
 
 fn refused(output: &Output, parts: &[&str]) {
     assert_eq!(output.code, Some(2), "{}", output.stderr);

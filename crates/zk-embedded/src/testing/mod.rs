@@ -15,6 +15,9 @@
 //! # }
 //! ```
 //!
+//! `tests/kit.rs` beside this crate's sources has whole tests to copy, in `#[tokio::test]` and without a
+//! runtime: sessions that expire, cuts, restarts, a server that stands still.
+//!
 //! Several servers may run in one process. Each has threads of its own, so tests need no runtime for it, and
 //! a test that blocks its runtime does not slow the server down. Faults act between the clients and the
 //! server, on bytes: the server itself is the one that runs elsewhere, with nothing staged inside.

@@ -7,6 +7,7 @@
 mod args;
 mod demo;
 mod exit;
+mod generate;
 mod json;
 mod local;
 mod log;
@@ -37,6 +38,8 @@ fn main() -> ExitCode {
         Ok(args::Request::Observe(options)) => ExitCode::from(observe::observe(&options)),
         Ok(args::Request::Status(options)) => ExitCode::from(status::status(&options)),
         Ok(args::Request::Serve(options)) => ExitCode::from(serve::serve(&options)),
+        Ok(args::Request::Completions(shell)) => ExitCode::from(generate::completions(shell)),
+        Ok(args::Request::Man(directory)) => ExitCode::from(generate::man_pages(&directory)),
         Ok(args::Request::Demo(options)) => ExitCode::from(demo::demo(&options)),
         Err(message) => {
             log::complain(&message);

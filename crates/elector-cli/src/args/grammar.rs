@@ -26,6 +26,8 @@ pub(super) enum Command {
     Observe(ObserveArgs),
     Serve(ServeArgs),
     Demo(DemoArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 /// The value of `--local` without one: something that nobody can type, since no word holds it.
@@ -134,6 +136,16 @@ pub(super) struct ServeArgs {
     pub(super) quiet: bool,
     #[command(flatten)]
     pub(super) log: LogArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArgs {
+    pub(super) shell: Option<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ManArgs {
+    pub(super) directory: Option<OsString>,
 }
 
 #[derive(Debug, Args)]

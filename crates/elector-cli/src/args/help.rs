@@ -11,6 +11,8 @@ Usage: elector COMMAND [OPTIONS]
   observe    Print each change of leader, until interrupted
   demo       Three contenders on this machine: kill the leader and watch
   serve      A one-machine ZooKeeper server for development and tests
+  completions Print what bash, zsh or fish needs to complete all this
+  man        Write the man pages into a directory
 
 Where elections are held (say exactly one; there is no default):
   -z, --zookeeper LIST  the ensemble: zk1:2181,zk2:2181,zk3:2181[/chroot]
@@ -20,14 +22,43 @@ Try it: elector demo        Use it: elector run -z zk1,zk2,zk3 /billing -- ./bil
 ";
 
 /// The page of each command but `run`, whose page has a short and a long form.
-pub(crate) const PAGES: [(&str, &str); 4] =
-    [("status", STATUS), ("observe", OBSERVE), ("demo", DEMO), ("serve", SERVE)];
+pub(crate) const PAGES: [(&str, &str); 6] = [
+    ("status", STATUS),
+    ("observe", OBSERVE),
+    ("demo", DEMO),
+    ("serve", SERVE),
+    ("completions", COMPLETIONS),
+    ("man", MAN),
+];
 
 /// The page of a command other than `run`; of all together where none is named.
 pub(crate) fn page(command: Option<&str>) -> &'static str {
     let named = |name| PAGES.iter().find(|(known, _)| *known == name).map(|(_, page)| *page);
     command.and_then(named).unwrap_or(TOP)
 }
+
+/// `elector completions --help` and `-h`.
+pub(crate) const COMPLETIONS: &str = "\
+Usage: elector completions bash|zsh|fish
+Prints what the shell needs to complete elector's commands and options.
+
+  bash: elector completions bash > ~/.local/share/bash-completion/completions/elector
+  zsh:  elector completions zsh > DIR/_elector, where DIR is one of $fpath
+  fish: elector completions fish > ~/.config/fish/completions/elector.fish
+
+Exit status: 0 done; 2 usage; 125 they cannot be written.
+";
+
+/// `elector man --help` and `-h`.
+pub(crate) const MAN: &str = "\
+Usage: elector man DIR
+Writes the man pages into DIR: elector.1, and one for each command. DIR is made if it is not there.
+
+For yourself: elector man ~/.local/share/man/man1, and then: man elector-run
+In a package: elector man \"$DESTDIR/usr/share/man/man1\"
+
+Exit status: 0 done; 2 usage; 125 they cannot be written.
+";
 
 /// `elector run -h`.
 pub(crate) const RUN: &str = "\

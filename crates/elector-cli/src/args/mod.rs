@@ -3,12 +3,14 @@
 //! Nothing here connects, starts or prints anything. `main` is the only caller.
 
 mod demo;
+mod described;
 mod duration;
 mod env;
 mod grammar;
 mod help;
 mod nearest;
 mod options;
+mod packaging;
 mod place;
 mod secrets;
 mod serve;
@@ -17,6 +19,7 @@ mod tests;
 mod values;
 
 pub(crate) use demo::DemoOptions;
+pub(crate) use described::command as described;
 pub(crate) use env::Environment;
 pub(crate) use options::{ObserveOptions, OnExit, RunOptions, StatusOptions};
 pub(crate) use place::Where;
@@ -24,12 +27,14 @@ pub(crate) use serve::ServeOptions;
 
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap_complete::Shell;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// The commands of this version, as they stand in the help.
-const COMMANDS: [&str; 5] = ["run", "status", "observe", "demo", "serve"];
+const COMMANDS: [&str; 7] = ["run", "status", "observe", "demo", "serve", "completions", "man"];
 /// Commands that are described but not here yet.
-const LATER: [&str; 3] = ["why", "check", "completions"];
+const LATER: [&str; 2] = ["why", "check"];
 
 /// What was asked for.
 #[derive(Debug)]
@@ -39,6 +44,8 @@ pub(crate) enum Request {
     Observe(Box<ObserveOptions>),
     Serve(Box<ServeOptions>),
     Demo(DemoOptions),
+    Completions(Shell),
+    Man(PathBuf),
     /// A text for standard output, and nothing else to do.
     Print(String),
 }
@@ -82,6 +89,8 @@ fn judge(cli: &grammar::Cli, env: &Environment) -> Result<Request, String> {
         grammar::Command::Serve(args) => {
             serve::serve(args, env).map(|options| Request::Serve(Box::new(options)))
         }
+        grammar::Command::Completions(args) => packaging::completions(args).map(Request::Completions),
+        grammar::Command::Man(args) => packaging::man(args).map(Request::Man),
         grammar::Command::Demo(args) => demo::demo(args, env).map(Request::Demo),
     }
 }

@@ -1,0 +1,48 @@
+//! What packages and users' set-ups are made from: completions for shells, and man pages.
+//!
+//! Both come from the grammar with the words of the help, so they never say anything else than `--help`.
+
+use crate::{args, exit, log, text};
+use clap_complete::Shell;
+use clap_mangen::Man;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// Writes a shell's completions to standard output.
+pub(crate) fn completions(shell: Shell) -> u8 {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut args::described(), "elector", &mut script);
+    text::answer(&String::from_utf8_lossy(&script), exit::OK)
+}
+
+/// Writes `elector.1` and a page for each command into a directory, which it makes where it is missing.
+pub(crate) fn man_pages(directory: &Path) -> u8 {
+    match write_pages(directory) {
+        Ok(()) => exit::OK,
+        Err(error) => {
+            let shown = text::escape(&directory.to_string_lossy());
+            log::complain(&format!("{shown}: the man pages cannot be written: {error}"));
+            exit::FAILURE
+        }
+    }
+}
+
+fn write_pages(directory: &Path) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    let whole = args::described();
+    for sub in whole.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+        let name = format!("elector-{}", sub.get_name());
+        let usage = sub.clone().render_usage().to_string();
+        debug_assert!(usage.contains("elector"), "{usage}");
+        write_page(directory, &sub.clone().name(&name).display_name(&name), &name)?;
+    }
+    write_page(directory, &whole, "elector")
+}
+
+fn write_page(directory: &Path, command: &clap::Command, name: &str) -> io::Result<()> {
+    let man = Man::new(command.clone()).manual("Elector").date("");
+    let mut page = Vec::new();
+    man.render(&mut page)?;
+    fs::write(directory.join(format!("{name}.1")), page)
+}

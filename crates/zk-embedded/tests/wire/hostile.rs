@@ -12,7 +12,7 @@ use crate::client::{Client, create, delete, exists, set};
 const LONG: Duration = Duration::from_secs(30);
 
 /// A frame of any header and body.
-fn raw(xid: i32, op: i32, body: &[u8]) -> Vec<u8> {
+pub(crate) fn raw(xid: i32, op: i32, body: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
     frame.extend_from_slice(&i32::try_from(8 + body.len()).unwrap().to_be_bytes());
     frame.extend_from_slice(&xid.to_be_bytes());

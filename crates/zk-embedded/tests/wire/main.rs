@@ -4,6 +4,7 @@
 
 mod client;
 mod crowds;
+mod excess;
 mod expiry;
 mod faults;
 mod handshakes;

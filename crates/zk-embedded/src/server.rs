@@ -1,4 +1,5 @@
-//! A running server: two threads, and the handle that starts and stops them.
+//! A running server: two threads, and the handle that starts and stops them. A third one is there while a
+//! snapshot is made.
 //!
 //! The edge thread has all sockets; the pipeline thread has the state and the journal. Neither runs on the
 //! caller's runtime, so that a busy program does not cost its clients their sessions.

@@ -290,7 +290,18 @@ fn is_journal() -> bool {
 
 /// Says something before or without a log: a usage error or an answer's failure.
 pub(crate) fn complain(message: &str) {
-    let line = format!("elector: {message}\n");
+    complain_in(Format::Text, message);
+}
+
+/// The same in the log's form, so that whoever reads JSON need not read anything else.
+pub(crate) fn complain_in(format: Format, message: &str) {
+    let line = match format {
+        Format::Text => format!("elector: {message}\n"),
+        Format::Json => {
+            let object = Object::default().text("at", &now()).text("level", Level::Error.name());
+            object.text("event", About::Error.name()).text("message", message).end() + "\n"
+        }
+    };
     let (tell, written) = sync_channel(1);
     // A reader that stopped reading must not keep the process from ending.
     let writer = std::thread::Builder::new().spawn(move || {

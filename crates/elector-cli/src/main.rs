@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         Ok(args::Request::Man(directory)) => ExitCode::from(generate::man_pages(&directory)),
         Ok(args::Request::Demo(options)) => ExitCode::from(demo::demo(&options)),
         Err(message) => {
-            log::complain(&message);
+            log::complain_in(args::log_format(&words, &environment), &message);
             ExitCode::from(exit::USAGE)
         }
     }

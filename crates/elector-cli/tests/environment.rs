@@ -70,6 +70,7 @@ fn a_nested_elector_has_its_own_identity() {
     assert!(!run.said().contains("is not a variable"), "{}", run.said());
 }
 
+/// Row B17.
 #[test]
 fn options_come_from_the_environment_and_a_flag_wins() {
     if !zk_ensemble::require() {

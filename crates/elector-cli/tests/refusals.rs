@@ -64,6 +64,7 @@ fn foreign_contenders_are_named_with_the_layout_that_fits() {
     onlooker.close().expect("closed");
 }
 
+/// Row B23: no permission on the path.
 #[test]
 fn a_path_without_permission_is_named_and_not_tried_for_ever() {
     if !zk_ensemble::require() {
@@ -85,6 +86,7 @@ fn a_path_without_permission_is_named_and_not_tried_for_ever() {
     }
 }
 
+/// Row B23: refused credentials.
 #[test]
 fn credentials_that_the_servers_refuse_are_not_tried_for_ever() {
     if !zk_ensemble::require() {

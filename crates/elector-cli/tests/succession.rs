@@ -48,6 +48,7 @@ fn the_next_in_line_leads_after_a_kill_and_after_a_planned_stop() {
     assert_eq!(third.end(LONG), Some(130), "{}", third.said());
 }
 
+/// Row B12.
 #[test]
 fn two_contenders_of_one_name_are_told_apart() {
     if !zk_ensemble::require() {

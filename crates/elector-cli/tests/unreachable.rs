@@ -15,6 +15,7 @@ fn refusing() -> String {
     listener.local_addr().expect("its address").to_string()
 }
 
+/// Row B5.
 #[test]
 fn connect_timeout_ends_with_125_and_the_list_of_what_was_tried() {
     let server = refusing();

@@ -28,6 +28,7 @@ fn run(options: &str) -> Elector {
     Elector::new("run").words(options).words("/usage -- true")
 }
 
+/// Rows B1 and B2.
 #[test]
 fn commands_and_options_that_do_not_exist() {
     refused(Elector::bare(), 2, &["no command"]);
@@ -36,6 +37,7 @@ fn commands_and_options_that_do_not_exist() {
     refused(Elector::new("run").words(&format!("-z {NOWHERE} /usage")), 2, &["no program given after --"]);
 }
 
+/// Rows B3 and B4.
 #[test]
 fn servers_that_cannot_be() {
     for (list, part) in [
@@ -50,10 +52,13 @@ fn servers_that_cannot_be() {
         ("h1,,h2", "server"),
     ] {
         let elector = Elector::new("run").words("-z").word(list).words("/usage -- true");
-        refused(elector, 2, &[part]);
+        refused(elector, 2, &["--zookeeper", part]);
+        let elector = Elector::new("observe").word("/usage").env("ELECTOR_ZOOKEEPER", list);
+        refused(elector, 2, &["ELECTOR_ZOOKEEPER", part]);
     }
 }
 
+/// Rows B6 and B7.
 #[test]
 fn elections_that_cannot_be() {
     let long = format!("/{}", "x".repeat(2000));
@@ -76,6 +81,7 @@ fn elections_that_cannot_be() {
     }
 }
 
+/// Row B8, and B9 and B10 with their arithmetic.
 #[test]
 fn durations_that_cannot_be() {
     for value in ["0s", "-1", "10", "10x", "1e99", "25days", "25d", ""] {
@@ -88,6 +94,7 @@ fn durations_that_cannot_be() {
     }
 }
 
+/// Row B11.
 #[test]
 fn ids_that_cannot_be() {
     let long = "x".repeat(10_240);
@@ -99,6 +106,7 @@ fn ids_that_cannot_be() {
     refused(elector.words("/usage -- true"), 2, &["--id", "UTF-8"]);
 }
 
+/// Row B18.
 #[test]
 fn a_password_on_the_command_line_is_refused_and_not_repeated() {
     for options in
@@ -111,6 +119,7 @@ fn a_password_on_the_command_line_is_refused_and_not_repeated() {
     }
 }
 
+/// Row B19.
 #[test]
 fn files_of_credentials_that_cannot_serve() {
     let directory = tempfile::tempdir().expect("a folder");
@@ -227,4 +236,86 @@ fn a_chroot_stands_once() {
     let output = Elector::new("run").words("-z zk1:2181/x,zk2:2181/x /e -- true").output();
     assert_eq!(output.code, Some(2));
     assert!(output.stderr.contains("behind the last server"), "{}", output.stderr);
+}
+
+/// Whoever reads JSON need not read anything else, also where nothing begins.
+#[test]
+fn refusals_are_json_where_the_log_is() {
+    let run = |options: &str| Elector::new("run").words(options);
+    let nowhere = format!("-z {NOWHERE}");
+    for (elector, part) in [
+        (run(&format!("{nowhere} --log-format json --stop-grace 10 /usage -- true")), "--stop-grace"),
+        (run("--stop-grace 10 --log-format=json /usage -- true"), "where is this election held"),
+        (
+            run(&format!("{nowhere} /usage -- no-such-program")).env("ELECTOR_LOG_FORMAT", "json"),
+            "no-such-program",
+        ),
+        (run(&format!("{nowhere} --log-format json --session-timeout 3s /usage -- true")), "too short"),
+        (Elector::new("observe").words("--log-format json -z x:y /usage"), "x:y"),
+        (Elector::new("observe").words(&nowhere).words("--log-format json /"), "reserved"),
+    ] {
+        let output = elector.output();
+        assert!(matches!(output.code, Some(2 | 127)), "{}", output.stderr);
+        for line in output.stderr.lines() {
+            let line: serde_json::Value = serde_json::from_str(line).expect("an object a line");
+            assert_eq!((&line["level"], &line["event"]), (&"error".into(), &"error".into()));
+            assert!(line["message"].as_str().is_some_and(|message| message.contains(part)), "{line}");
+        }
+        assert!(!output.stderr.is_empty());
+    }
+    // What stands behind -- is the program's.
+    let output = run("/usage -- true --log-format json").output();
+    assert!(output.stderr.starts_with("elector: where is"), "{}", output.stderr);
+}
+
+/// An option that would silently do nothing is refused.
+#[test]
+fn options_that_contradict_each_other() {
+    let both = format!("-z {NOWHERE} --on-exit restart --at-least 5s");
+    refused(run(&both), 2, &["--at-least", "--on-exit restart"]);
+}
+
+/// The pages as they are printed; `ELECTOR_UPDATE=1` writes them anew, to be looked at before they are committed.
+#[test]
+fn the_help_is_as_written() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help");
+    for (name, words) in [
+        ("elector", &["--help"][..]),
+        ("run", &["run", "--help"]),
+        ("run-short", &["run", "-h"]),
+        ("status", &["status", "--help"]),
+        ("observe", &["observe", "--help"]),
+        ("demo", &["demo", "--help"]),
+        ("serve", &["serve", "--help"]),
+        ("completions", &["completions", "--help"]),
+        ("man", &["man", "--help"]),
+    ] {
+        let output = words.iter().fold(Elector::bare(), |elector, word| elector.word(word)).output();
+        assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""), "{name}");
+        let file = folder.join(format!("{name}.txt"));
+        if std::env::var_os("ELECTOR_UPDATE").is_some() {
+            fs::write(&file, &output.stdout).expect("written");
+        }
+        let written = fs::read_to_string(&file).unwrap_or_default();
+        assert_eq!(output.stdout, written, "{name}: run with ELECTOR_UPDATE=1 if this is meant");
+        assert!(output.stdout.lines().all(|line| line.chars().count() <= 130), "{name}");
+    }
+}
+
+/// Row B20.
+#[test]
+fn a_digest_password_in_clear_text_is_warned_of() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let file = directory.path().join("auth");
+    fs::write(&file, "digest:u:hunter2\n").expect("a file");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("its mode");
+    let said = |server: &str| {
+        let run = Elector::new("run").words("-z").word(server).words("--connect-timeout 200ms --auth-file");
+        let output = run.word(file.to_str().expect("a plain path")).words("/usage -- true").output();
+        assert_eq!(output.code, Some(125), "{}", output.stderr);
+        output.stderr
+    };
+    let remote = said("zk.invalid:2181");
+    assert!(remote.contains("clear text") && !remote.contains("hunter2"), "{remote}");
+    assert!(!said(NOWHERE).contains("clear text"));
 }

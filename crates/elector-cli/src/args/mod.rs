@@ -25,6 +25,7 @@ pub(crate) use options::{ObserveOptions, OnExit, RunOptions, StatusOptions};
 pub(crate) use place::Where;
 pub(crate) use serve::ServeOptions;
 
+use crate::log::Format;
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap_complete::Shell;
@@ -103,6 +104,21 @@ fn with_unknown(refusal: String, env: &Environment) -> String {
 /// The words before `--`, which are ours.
 fn own_words(words: &[OsString]) -> impl Iterator<Item = &OsString> {
     words.iter().skip(1).take_while(|word| *word != "--")
+}
+
+/// How to put a refusal, if the command's log has a form: what was refused may stand before the option that says so.
+pub(crate) fn log_format(words: &[OsString], env: &Environment) -> Format {
+    const NAME: &str = "log-format";
+    if !grammar::long_names(command(words)).iter().any(|name| name == NAME) {
+        return Format::Text;
+    }
+    let own: Vec<&str> = own_words(words).filter_map(|word| word.to_str()).collect();
+    let flag = own.iter().enumerate().find_map(|(at, word)| match word.strip_prefix("--log-format")? {
+        "" => own.get(at + 1).copied(),
+        rest => rest.strip_prefix('='),
+    });
+    let said = flag.or_else(|| env.get(NAME).and_then(|value| value.to_str()));
+    if said == Some("json") { Format::Json } else { Format::Text }
 }
 
 fn command(words: &[OsString]) -> Option<&str> {

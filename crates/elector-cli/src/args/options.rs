@@ -258,6 +258,11 @@ pub(super) fn run(args: &RunArgs, env: &Environment, own_name: &str) -> Result<R
                 .into(),
         );
     }
+    if options.on_exit == OnExit::Restart && !options.at_least.is_zero() {
+        return Err("--at-least says nothing with --on-exit restart: a program that is started again and again holds \
+                    the place anyway; leave one of them out"
+            .into());
+    }
     options.common.details = sources.details;
     Ok(options)
 }

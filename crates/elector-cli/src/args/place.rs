@@ -3,6 +3,7 @@
 use super::grammar::{CommonArgs, LOCAL_ALONE};
 use super::options::Sources;
 use super::values::Given;
+use elector::{Elector, StartError};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -92,7 +93,11 @@ fn servers(given: &Given<'_>) -> Result<String, String> {
         // Not shown: what stands before the sign may be a password.
         return Err(format!("{}: no user or password belongs here: use --auth-file", given.from));
     }
-    Ok(list.to_string())
+    // The library reads the list; here it is also known whose value it is.
+    match Elector::builder(list, "/any").check() {
+        Err(StartError::Servers(why)) => Err(format!("{}: {why}", given.from)),
+        _ => Ok(list.to_string()),
+    }
 }
 
 /// Whether every server is this very machine, by the way it is written.

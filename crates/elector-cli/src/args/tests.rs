@@ -73,7 +73,6 @@ fn every_option_can_come_from_the_environment_and_a_flag_wins() {
         ("ELECTOR_CONFLICT_EXIT_CODE", "9"),
         ("ELECTOR_AT_LEAST", "1m"),
         ("ELECTOR_ONCE", "1"),
-        ("ELECTOR_ON_EXIT", "restart"),
         ("ELECTOR_STOP_SIGNAL", "SIGINT"),
         ("ELECTOR_STOP_GRACE", "7s"),
         ("ELECTOR_ON_DISCONNECT", "stop"),
@@ -94,7 +93,8 @@ fn every_option_can_come_from_the_environment_and_a_flag_wins() {
     assert_eq!(options.id, "me");
     assert_eq!((options.wait, options.give_up_code), (Some(Duration::from_secs(3)), 9));
     assert_eq!((options.at_least, options.once), (Duration::from_secs(60), true));
-    assert_eq!(options.on_exit, OnExit::Restart);
+    let restart = run_with("run -z zk1 /b -- x", &[("ELECTOR_ON_EXIT", "restart")]).expect("alone");
+    assert_eq!((options.on_exit, restart.on_exit), (OnExit::Resign, OnExit::Restart));
     assert_eq!(options.stop_signal, rustix::process::Signal::INT);
     assert_eq!(options.stop_grace, Duration::from_secs(5));
     assert!(options.stop_on_disconnect);

@@ -69,14 +69,15 @@ pub(crate) fn run(options: &RunOptions) -> u8 {
                 NotRunnable::NotFound(text) => (text, exit::NOT_FOUND),
                 NotRunnable::NotExecutable(text) => (text, exit::NOT_EXECUTABLE),
             };
-            log::complain(&format!("{name}: {text}"));
+            log::complain_in(options.log.format, &format!("{name}: {text}"));
             return code;
         }
     };
     match start(options, file) {
         Ok(code) => code,
         Err(error) => {
-            log::complain(&format!("the system refused what elector needs: {error}"));
+            let message = format!("the system refused what elector needs: {error}");
+            log::complain_in(options.log.format, &message);
             exit::FAILURE
         }
     }
@@ -93,7 +94,7 @@ fn start(options: &RunOptions, file: PathBuf) -> std::io::Result<u8> {
     let (site, builder) = match prepared {
         Ok(prepared) => prepared,
         Err((refusal, code)) => {
-            log::complain(&refusal);
+            log::complain_in(options.log.format, &refusal);
             return Ok(code);
         }
     };

@@ -4,8 +4,10 @@ use crate::common::{Elector, LONG, is_there, number_after, signal, wait_until_go
 use crate::support::{PROGRAM, Place, SHORT, descriptors, only_session, stop};
 use rustix::process::Signal;
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 use std::time::Duration;
-use zk_ensemble::require_programs;
+use zk_ensemble::{bound_command, require_programs};
 
 #[test]
 fn the_first_hosts_and_the_next_follows_it_in_both_things() {
@@ -144,6 +146,45 @@ fn a_host_that_fails_stops_its_program_first_and_another_goes_on() {
     second.wait_for("leading with token");
     assert_eq!(place.host(), Some(second.pid()));
     assert_eq!(only_session(&second), session);
+    stop(second);
+}
+
+#[test]
+fn a_host_whose_disk_fails_stops_its_program_first_and_another_goes_on() {
+    if !require_programs(&["strace"]) {
+        return;
+    }
+    let place = Place::new();
+    let mut leader = place.contend("leader");
+    leader.wait_for_output("started");
+    let mut second = place.contend("second");
+    second.wait_for("waiting, 2nd of 2");
+    let session = only_session(&second);
+
+    let mut strace = bound_command("strace");
+    strace.args([
+        "-f",
+        "-o",
+        "/dev/null",
+        "-e",
+        "inject=fdatasync:error=EIO",
+        "-p",
+        &leader.pid().to_string(),
+    ]);
+    let mut strace = strace.stderr(Stdio::piped()).spawn().expect("strace starts");
+    let mut attached = String::new();
+    BufReader::new(strace.stderr.take().expect("a pipe")).read_line(&mut attached).expect("text");
+    assert!(attached.contains("attached"), "{attached}");
+    // A new session has to be written down.
+    let third = place.contend("third");
+    let told = leader.wait_for("this process cannot host");
+    assert!(told.contains("cannot sync") && told.contains("log."), "{told}");
+    leader.wait_for_output("stopping");
+    assert_eq!(leader.end(LONG), Some(125), "{}", leader.said());
+    strace.wait().expect("it goes with the process");
+    second.wait_for("leading with token");
+    assert_eq!(only_session(&second), session);
+    stop(third);
     stop(second);
 }
 

@@ -4,7 +4,7 @@ use super::term::{Action, Finish, Input, Rules, Term};
 use super::{CONFIRM_LIMIT, KILL_MARGIN, Run, hosting, next_notice};
 use crate::log::{About, Entry, Level};
 use crate::program::{DeadlineWord, Spec};
-use elector::{Leadership, LeaseClock};
+use elector::{Leadership, LeaseClock, Lost};
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -32,11 +32,11 @@ impl Run<'_> {
                 biased;
                 why = leadership.lost(), if !told_lost => {
                     told_lost = true;
-                    Some(Input::Lost(why.to_string()))
+                    Some(Input::Lost(self.reason(why)))
                 }
                 why = leadership.ending(), if !told_ending && !told_lost => {
                     told_ending = true;
-                    Some(Input::Ending(why.to_string()))
+                    Some(Input::Ending(self.reason(why)))
                 }
                 why = hosting::failed(self.host.as_ref()), if !told_failed => {
                     told_failed = true;
@@ -66,6 +66,14 @@ impl Run<'_> {
                 self.resign(leadership, &token, &how).await;
                 Some(code)
             }
+        }
+    }
+
+    /// Why a term ends, in the words of the place.
+    fn reason(&self, why: Lost) -> String {
+        match (&self.site.directory, why) {
+            (Some(_), Lost::NoQuorum) => "the host did not answer".into(),
+            (_, why) => why.to_string(),
         }
     }
 

@@ -2,7 +2,7 @@
 //! but the killed one's.
 
 use crate::common::{LONG, Running, signal};
-use crate::support::{Place, SHORT, SHORT_TIMEOUT, only_session, stop};
+use crate::support::{Place, only_session, stop};
 use rustix::process::Signal;
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -13,6 +13,9 @@ use zk_ensemble::rounds;
 
 /// Names the file of the steps, and is set for programs only.
 const STEPS: &str = "LOCAL_STEPS";
+/// A lease that a busy machine does not cost anybody.
+const SESSION: &str = "--session-timeout 3s";
+const SESSION_TIMEOUT: Duration = Duration::from_secs(3);
 /// Beyond the session timeout, until somebody leads again.
 const SLACK: Duration = Duration::from_millis(500);
 /// What counts as having been kept from running, for the server too.
@@ -102,7 +105,7 @@ struct Contender {
 
 fn contend(place: &Place, steps: &Path, id: usize) -> Contender {
     let program = std::env::current_exe().expect("this test");
-    let run = place.run(&id.to_string(), SHORT).words("/job --").word(program.to_str().expect("plain"));
+    let run = place.run(&id.to_string(), SESSION).words("/job --").word(program.to_str().expect("plain"));
     let run = run.words("--exact kills::steps --nocapture").env(STEPS, steps.to_str().expect("plain"));
     let mut run = run.start();
     run.wait_for("connected to the host");
@@ -152,7 +155,7 @@ fn the_host_is_killed_again_and_again() {
         if host == led_by {
             let took = killed.elapsed();
             successions.push(took);
-            if took > SHORT_TIMEOUT + SLACK && !machine.stood_still_since(killed) {
+            if took > SESSION_TIMEOUT + SLACK && !machine.stood_still_since(killed) {
                 late.push(took);
             }
         } else {

@@ -34,7 +34,8 @@ fn all_stop_safely_and_go_on_when_it_continues() {
     signal(&host, Signal::STOP);
     leader.wait_for(&told);
     second.wait_for(&told);
-    leader.wait_for("lost after");
+    let lost = leader.wait_for("lost after");
+    assert!(lost.contains("the host did not answer"), "{lost}");
     assert!(!is_there(program), "{}", leader.said());
 
     let output = place.status("--json");

@@ -37,7 +37,7 @@ impl<C: Connector, K: Clock> Driver<C, K> {
                     term.lost(why);
                 }
             }
-            Output::GiveUpConnection => self.session.give_up_connection("no answer from a quorum in time"),
+            Output::GiveUpConnection => self.session.give_up_connection("no answer to a probe in time"),
             Output::CloseSession => self.session.close(),
             Output::Left => self.left(),
             Output::Fail(error) => self.fail(error),

@@ -5,6 +5,7 @@
 //! process tree, `exit` has every exit status.
 
 mod args;
+mod check;
 mod demo;
 mod exit;
 mod generate;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Ok(args::Request::Print(text)) => ExitCode::from(text::answer(&text, exit::OK)),
         Ok(args::Request::Run(options)) => ExitCode::from(run::run(&options)),
         Ok(args::Request::Observe(options)) => ExitCode::from(observe::observe(&options)),
+        Ok(args::Request::Check(options)) => ExitCode::from(check::check(&options)),
         Ok(args::Request::Status(options)) => ExitCode::from(status::status(&options)),
         Ok(args::Request::Serve(options)) => ExitCode::from(serve::serve(&options)),
         Ok(args::Request::Completions(shell)) => ExitCode::from(generate::completions(shell)),

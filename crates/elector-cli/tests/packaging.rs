@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 fn elector(words: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_elector")).args(words).output().expect("elector starts")
+    zk_ensemble::bound_command(env!("CARGO_BIN_EXE_elector")).args(words).output().expect("elector starts")
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -283,6 +283,7 @@ fn the_help_is_as_written() {
         ("elector", &["--help"][..]),
         ("run", &["run", "--help"]),
         ("run-short", &["run", "-h"]),
+        ("check", &["check", "--help"]),
         ("status", &["status", "--help"]),
         ("observe", &["observe", "--help"]),
         ("demo", &["demo", "--help"]),

@@ -49,7 +49,10 @@ fn describe(sub: Command, short: &str) -> Command {
         "run" => format!("{}{}", help::RUN, help::RUN_MORE),
         name => help::page(Some(name)).to_string(),
     };
-    let page = read(&text);
+    let mut page = read(&text);
+    if sub.get_name() == "check" {
+        page.options = read(&format!("{}{}", help::RUN, help::RUN_MORE)).options;
+    }
     let with_args = sub.mut_args(|arg| match arg.get_long() {
         Some("help") => arg.help("Show the help"),
         Some(long) => match page.options.iter().find(|option| option.long == long) {

@@ -22,6 +22,7 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Run(Box<RunArgs>),
+    Check(Box<RunArgs>),
     Status(StatusArgs),
     Observe(ObserveArgs),
     Serve(ServeArgs),

@@ -7,6 +7,7 @@ elector: at most one of many copies of a program leads, on Apache ZooKeeper
 Usage: elector COMMAND [OPTIONS]
 
   run        Run a program only while it leads; stop it when it does not
+  check      Before production: what a run would find here, and what to mend
   status     Show who leads, who waits, and how fresh the answer is
   observe    Print each change of leader, until interrupted
   demo       Three contenders on this machine: kill the leader and watch
@@ -21,7 +22,8 @@ Where elections are held (say exactly one; there is no default):
 Try it: elector demo        Use it: elector run -z zk1,zk2,zk3 /billing -- ./billing-worker
 ";
 
-/// The page of each command but `run`, whose page has a short and a long form.
+/// The page of each command but `run`, whose page has a short and a long form, and `check`, which has the options
+/// of `run`.
 pub(crate) const PAGES: [(&str, &str); 6] = [
     ("status", STATUS),
     ("observe", OBSERVE),
@@ -34,7 +36,8 @@ pub(crate) const PAGES: [(&str, &str); 6] = [
 /// The page of a command other than `run`; of all together where none is named.
 pub(crate) fn page(command: Option<&str>) -> &'static str {
     let named = |name| PAGES.iter().find(|(known, _)| *known == name).map(|(_, page)| *page);
-    command.and_then(named).unwrap_or(TOP)
+    let check = command.filter(|command| *command == "check").map(|_| CHECK);
+    check.or(command.and_then(named)).unwrap_or(TOP)
 }
 
 /// `elector completions --help` and `-h`.
@@ -58,6 +61,23 @@ For yourself: elector man ~/.local/share/man/man1, and then: man elector-run
 In a package: elector man \"$DESTDIR/usr/share/man/man1\"
 
 Exit status: 0 done; 2 usage; 125 they cannot be written.
+";
+
+/// `elector check --help` and `-h`.
+pub(crate) const CHECK: &str = "\
+Usage: elector check [OPTIONS OF run] ELECTION [-- PROGRAM [ARG...]]
+Before production: what a run with these options would find here. Each server by itself, the rights on the path,
+the session timeout granted, how long a leader that was cut off may act and how long a fail-over takes at most,
+contenders of other libraries, and how the program's processes are held together. It takes no part in the
+election and changes nothing in it.
+
+With PROGRAM it is really started, once and without leading, let run for a second and stopped, to see how long that
+takes. Its output goes to standard error.
+
+Every option of run is taken, as in elector run --help; --connect-timeout is for each server  [3s].
+
+Exit status: 0 nothing to mend; else that of the first thing to mend: 2 configuration, credentials, permission,
+foreign contenders, or a program that does not stop in time; 4 a server does not answer; 125 elector failed; 130 INT.
 ";
 
 /// `elector run -h`.

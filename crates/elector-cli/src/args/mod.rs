@@ -33,14 +33,15 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// The commands of this version, as they stand in the help.
-const COMMANDS: [&str; 7] = ["run", "status", "observe", "demo", "serve", "completions", "man"];
+const COMMANDS: [&str; 8] = ["run", "check", "status", "observe", "demo", "serve", "completions", "man"];
 /// Commands that are described but not here yet.
-const LATER: [&str; 2] = ["why", "check"];
+const LATER: [&str; 1] = ["why"];
 
 /// What was asked for.
 #[derive(Debug)]
 pub(crate) enum Request {
     Run(Box<RunOptions>),
+    Check(Box<RunOptions>),
     Status(Box<StatusOptions>),
     Observe(Box<ObserveOptions>),
     Serve(Box<ServeOptions>),
@@ -81,6 +82,8 @@ fn judge(cli: &grammar::Cli, env: &Environment) -> Result<Request, String> {
         grammar::Command::Run(args) => {
             options::run(args, env, &options::own_name()).map(|options| Request::Run(Box::new(options)))
         }
+        grammar::Command::Check(args) => options::contender(args, env, &options::own_name())
+            .map(|options| Request::Check(Box::new(options))),
         grammar::Command::Status(args) => {
             options::status(args, env).map(|options| Request::Status(Box::new(options)))
         }

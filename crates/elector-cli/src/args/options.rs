@@ -193,16 +193,22 @@ impl<'a> Sources<'a> {
 
 /// Judges `elector run`.
 pub(super) fn run(args: &RunArgs, env: &Environment, own_name: &str) -> Result<RunOptions, String> {
+    let options = contender(args, env, own_name)?;
+    if options.program.is_empty() {
+        return Err(format!(
+            "no program given after --; write it like: elector run -z LIST {} -- ./worker",
+            shown(&options.common.election)
+        ));
+    }
+    Ok(options)
+}
+
+/// Judges what a run would be, with a program or without: for `elector check` too.
+pub(super) fn contender(args: &RunArgs, env: &Environment, own_name: &str) -> Result<RunOptions, String> {
     let mut sources = Sources { env, details: Vec::new() };
     let s = &mut sources;
     let common = s.common(&args.common, args.election.as_ref())?;
     let log = log(s, &args.log, common.quiet)?;
-    if args.program.is_empty() {
-        return Err(format!(
-            "no program given after --; write it like: elector run -z LIST {} -- ./worker",
-            shown(&common.election)
-        ));
-    }
     let id = match s.pick("id", args.id.as_ref()) {
         Some(given) => {
             let id = given.text()?;

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use zk_ensemble::{Ensemble, Onlooker, rounds};
+use zk_ensemble::{Ensemble, Kind, Onlooker, Proxy, rounds};
 
 fn observe(servers: &str, options: &str) -> Running {
     Elector::new("observe").words("-z").word(servers).words(options).start()
@@ -300,4 +300,55 @@ fn behind_a_cut_no_line_lies_and_no_gap_is_unsaid() {
     drop(rotating);
     let (leaders, gaps) = judge(&printed, &led);
     println!("{leaders} leaders told of {}, {gaps} gaps", led.len());
+}
+
+/// Longer unseen than its session lives: another session, and whoever led meanwhile is a gap.
+#[test]
+fn after_its_session_expired_it_sees_again_and_tells_the_gap() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let address = server.servers()[0].address();
+    let mut onlooker = Onlooker::connect(address).expect("the server is up");
+    onlooker.create("/expired", b"", Kind::Persistent).expect("made");
+    let stem = "/expired/_c_0f8fad5b-d9cb-469f-a165-70867728950e-latch-";
+    let mut enrol = |id: &[u8]| onlooker.create(stem, id, Kind::PersistentSequential).expect("made");
+    let (first, second) = (enrol(b"first"), enrol(b"second"));
+    let proxy = Proxy::new(address);
+    let mut observer = observe(&proxy.address().to_string(), "/expired");
+    observer.wait_for_output("leader   first");
+    proxy.blackhole();
+    enrol(b"third");
+    onlooker.delete(&first).expect("deleted");
+    onlooker.delete(&second).expect("deleted");
+    observer.wait_for_output("unknown  ");
+    // Its session timeout, once more and a tick, from the last ping on.
+    std::thread::sleep(Duration::from_secs(7));
+    proxy.heal();
+    let back = observer.wait_for_output("leader   third");
+    assert!(back.contains("(not seen for ") && back.ends_with(": changes may be missing)"), "{back}");
+}
+
+/// What no retry can mend ends it.
+#[test]
+fn what_may_not_be_read_ends_it_with_2() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let servers = server.connect_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("auth");
+    std::fs::write(&file, "digest:user:right\n").expect("written");
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("its mode");
+    let secret = format!("{SHORT} --acl auth::cdrwa --auth-file {}", file.display());
+    let mut leader =
+        Elector::run(&servers, "owner", &secret).word("/closed").script("exec sleep 1000").start();
+    leader.wait_for("leading with token");
+    let output = Elector::new("observe").words("-z").word(&servers).word("/closed").output();
+    assert_eq!(output.code, Some(2), "{}", output.stderr);
+    assert!(output.stderr.contains("no permission to read /closed"), "{}", output.stderr);
+    let mut owner = observe(&servers, &format!("--auth-file {} /closed", file.display()));
+    owner.wait_for_output("leader   owner");
 }

@@ -33,8 +33,6 @@ fn write_pages(directory: &Path) -> io::Result<()> {
     let whole = args::described();
     for sub in whole.get_subcommands().filter(|sub| !sub.is_hide_set()) {
         let name = format!("elector-{}", sub.get_name());
-        let usage = sub.clone().render_usage().to_string();
-        debug_assert!(usage.contains("elector"), "{usage}");
         write_page(directory, &sub.clone().name(&name).display_name(&name), &name)?;
     }
     write_page(directory, &whole, "elector")

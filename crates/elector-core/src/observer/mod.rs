@@ -294,11 +294,6 @@ impl Observer {
         self.outputs.pop_front()
     }
 
-    /// Whether an answer is outstanding.
-    pub fn is_asking(&self) -> bool {
-        !self.asked.is_empty()
-    }
-
     fn ask(&mut self, ask: Ask) {
         self.next += 1;
         let id = RequestId(self.next);

@@ -26,8 +26,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
-    if program::is_trampoline(words.first()) {
-        return program::enter_trampoline(words.into_iter().skip(1));
+    if let Some(code) = program::enter_helper(&words) {
+        return code;
     }
     if demo::is_worker(&words) {
         return demo::work();

@@ -30,9 +30,14 @@ pub(crate) fn outlast_the_terminal() -> io::Result<()> {
     Ok(of_the_terminal().thread_block()?)
 }
 
-/// Undoes [`outlast_the_terminal`], for the program, which inherits what is blocked.
-pub(crate) fn obey_the_terminal() -> io::Result<()> {
-    Ok(of_the_terminal().thread_unblock()?)
+/// Keeps every signal that can be refused from ending or stopping this process.
+pub(crate) fn hear_nothing() -> io::Result<()> {
+    Ok(SigSet::all().thread_block()?)
+}
+
+/// Undoes [`outlast_the_terminal`] and [`hear_nothing`], for the program, which inherits what is blocked.
+pub(crate) fn hear_everything() -> io::Result<()> {
+    Ok(SigSet::empty().thread_set_mask()?)
 }
 
 fn of_the_terminal() -> SigSet {

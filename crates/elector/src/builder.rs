@@ -229,6 +229,8 @@ impl Builder {
         self.timing().check()?;
         let acl = self.wire_acl()?;
         Ok(Settings {
+            place: self.place.clone(),
+            credentials: self.credentials.clone(),
             path: Arc::from(self.path.as_str()),
             id: Arc::from(id.as_str()),
             layout: self.layout,

@@ -10,6 +10,7 @@ use crate::builder::Builder;
 use crate::campaign::Campaign;
 use crate::driver::{Command, Reach, Settings};
 use crate::error::{CampaignError, StartError};
+use crate::estate::Estate;
 use crate::place::Place;
 use crate::role::{Notice, Role};
 
@@ -39,6 +40,7 @@ pub(crate) struct Handles {
     pub(crate) role: watch::Receiver<Role>,
     pub(crate) reach: watch::Receiver<Reach>,
     pub(crate) notices: broadcast::Sender<Notice>,
+    pub(crate) estate: watch::Receiver<Option<Estate>>,
     pub(crate) timing: Timing,
     pub(crate) path: Arc<str>,
     pub(crate) id: Arc<str>,
@@ -51,12 +53,14 @@ impl Handles {
         role: watch::Receiver<Role>,
         reach: watch::Receiver<Reach>,
         notices: broadcast::Sender<Notice>,
+        estate: watch::Receiver<Option<Estate>>,
     ) -> Handles {
         Handles {
             commands,
             role,
             reach,
             notices,
+            estate,
             timing: settings.timing(),
             path: Arc::clone(&settings.path),
             id: Arc::clone(&settings.id),
@@ -98,6 +102,12 @@ impl Elector {
     /// Notices from now on, for a log.
     pub fn notices(&self) -> broadcast::Receiver<Notice> {
         self.handles.notices.subscribe()
+    }
+
+    /// What it takes to close the present session from another process, and its changes; none while there is no
+    /// session. For a process that watches over this one.
+    pub fn estate(&self) -> watch::Receiver<Option<Estate>> {
+        self.handles.estate.clone()
     }
 
     /// Waits until a server carries a session; at once if one does.

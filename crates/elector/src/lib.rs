@@ -51,6 +51,7 @@
 //! * [`Leadership`]: evidence of one won term, judged by the clock each time it is asked. Dropping
 //!   it resigns. [`Fence`] is its copy for spawned tasks.
 //! * [`Role`] and [`Notice`]: what a person or a log wants to know. Never act on them.
+//! * [`Estate`]: what another process needs to close the session of one that died.
 //! * [`Reader`]: an election seen from outside, without taking part. [`Observer`]: each change of its leader.
 //!
 //! # Working while leading
@@ -101,6 +102,7 @@ mod campaign;
 mod driver;
 mod elector;
 mod error;
+mod estate;
 mod leadership;
 mod observer;
 mod path;
@@ -115,6 +117,7 @@ pub use campaign::Campaign;
 pub use elector::{Elector, connect};
 pub use elector_core::{BudgetError, Error, Layout, Lost, OnDisconnect, Timing, Token, TokenError};
 pub use error::{CampaignError, ElectionPathError, ResignError, StartError, WriteError};
+pub use estate::Estate;
 pub use leadership::{Fence, Leadership};
 pub use observer::{Observer, Sighting, View};
 pub use place::{LeaseClock, Place};

@@ -52,3 +52,22 @@ async fn a_restarted_server_costs_no_leadership() {
         assert!(leadership.check());
     }
 }
+
+#[tokio::test]
+async fn whoever_has_the_estate_can_close_the_session() {
+    let server = TestServer::start().unwrap();
+    let (first, second) = (candidate(&server, "first").await, candidate(&server, "second").await);
+    let leadership = first.campaign().await.unwrap();
+    let next = second.campaign();
+    second.role().wait_for(|role| matches!(role, Role::Waiting { ahead: 1, .. })).await.unwrap();
+    let written = first.estate().borrow().as_ref().expect("it has a session").to_bytes();
+    let estate = elector::Estate::from_bytes(&written).expect("as it was written");
+    estate.clone().close().await;
+    assert!(next.await.unwrap().token() > leadership.token());
+    leadership.lost().await;
+    let another = first.estate().wait_for(|estate| estate.is_some()).await.unwrap().clone().unwrap();
+    assert_ne!(another.to_bytes(), written, "a new session has its own");
+    // A session that is gone is closed.
+    estate.close().await;
+    first.close().await;
+}

@@ -283,9 +283,7 @@ impl<C: Connector, K: Clock> Session<C, K> {
             unasked_left: MAX_UNASKED_EVENTS.saturating_add(remembered),
             close_sent: None,
         }));
-        if !self.closing {
-            self.restore();
-        }
+        self.restore();
         self.take_in();
     }
 
@@ -300,6 +298,10 @@ impl<C: Connector, K: Clock> Session<C, K> {
                 return self.end(SessionEnd::AuthFailed);
             }
             live.auths += 1;
+        }
+        if self.closing {
+            // A server may refuse to close a session for strangers; nobody waits for a watch any more.
+            return;
         }
         let mut unsendable = None;
         for request in self.watches.restore() {

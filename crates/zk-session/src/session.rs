@@ -127,6 +127,17 @@ impl<C: Connector, K: Clock> Session<C, K> {
         }
     }
 
+    /// A session that another object had and lost, such as one of a process that died. The first
+    /// [`next`](Self::next) begins to re-attach; `config` holds the smallest timeout negotiated in its life.
+    ///
+    /// The highest zxid that it saw is not known, so what is read may be older than what was read before.
+    pub fn resume(config: Config, id: i64, password: Secret, connector: C, clock: K) -> Self {
+        let now = clock.now();
+        let smallest = Some(config.asked_timeout());
+        let identity = Identity { id, password, smallest, last_zxid: 0, detached_at: now, heard_at: now };
+        Self { identity, ..Self::new(config, connector, clock) }
+    }
+
     /// The connection that carries the session, if any does.
     pub fn attached(&self) -> Option<&Attachment> {
         self.live().map(|live| &live.attachment)

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-/// A session's password or a credential. `Debug` shows its length only; the bytes come out by [`expose`].
+use zeroize::Zeroize;
+
+/// A session's password or a credential. `Debug` shows its length only; the bytes come out by [`expose`], and are
+/// overwritten when they are dropped.
 ///
 /// [`expose`]: Secret::expose
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -13,6 +16,12 @@ impl Secret {
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 

@@ -133,8 +133,8 @@ More:
       --takeover-delay DURATION
                             wait so long between leading and starting PROGRAM  [0s]
       --containment auto|require-cgroup
-                            how PROGRAM's processes are held together; this version has the process group and
-                            adopts what leaves it, so require-cgroup is refused  [auto]
+                            how PROGRAM's processes are held together: a control group where there is one for
+                            us, else the process group and adoption; require-cgroup does not run with less  [auto]
 
 Durations need a unit: 500ms, 10s, 2m. Each long option is also read from the environment, --stop-grace from
 ELECTOR_STOP_GRACE; a flag wins. PROGRAM gets ELECTOR_ELECTION, ELECTOR_ID and ELECTOR_TOKEN, the fencing token of

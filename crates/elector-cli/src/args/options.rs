@@ -102,6 +102,8 @@ pub(crate) struct RunOptions {
     pub(crate) ensemble_tick: Option<Duration>,
     pub(crate) loss_grace: Duration,
     pub(crate) takeover_delay: Duration,
+    /// Refuse to run without a control group for the program.
+    pub(crate) require_cgroup: bool,
 }
 
 /// All of `elector status`.
@@ -254,16 +256,12 @@ pub(super) fn contender(args: &RunArgs, env: &Environment, own_name: &str) -> Re
         takeover_delay: s
             .duration("takeover-delay", args.takeover_delay.as_ref(), (Duration::ZERO, 24 * HOUR))?
             .unwrap_or_default(),
+        require_cgroup: s
+            .choice("containment", args.containment.as_ref(), &["auto", "require-cgroup"])?
+            .eq("require-cgroup"),
         log,
         common,
     };
-    if s.choice("containment", args.containment.as_ref(), &["auto", "require-cgroup"])? != "auto" {
-        return Err(
-            "--containment require-cgroup: control groups are not in this version; it has the process group \
-                    and adopts what leaves it (auto)"
-                .into(),
-        );
-    }
     if options.on_exit == OnExit::Restart && !options.at_least.is_zero() {
         return Err("--at-least says nothing with --on-exit restart: a program that is started again and again holds \
                     the place anyway; leave one of them out"

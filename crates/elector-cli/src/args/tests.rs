@@ -177,7 +177,7 @@ fn each_bad_line_gets_one_line_that_names_it() {
         ("run -z a --stop-signal STOP /b -- x", &["--stop-signal STOP", "TERM"]),
         ("run -z a --on-exit restrat /b -- x", &["did you mean restart"]),
         ("run -z a --layout kazo /b -- x", &["--layout kazo", "did you mean kazoo"]),
-        ("run -z a --containment require-cgroup /b -- x", &["require-cgroup", "not in this version"]),
+        ("run -z a --containment some /b -- x", &["--containment", "some", "auto", "require-cgroup"]),
         ("run -z a -E 256 /b -- x", &["--conflict-exit-code 256", "0 to 255"]),
         ("run -z a -n --wait 1s /b -- x", &["--nonblock and --wait"]),
         ("run -z a --wiat 1s /b -- x", &["--wiat", "did you mean --wait"]),

@@ -1,402 +1,383 @@
-//! The thread that owns the program.
+//! The supervisor's side of the warden: starts it, hands on what is asked, tells what it tells, and takes its place
+//! where it is killed or stopped.
 //!
-//! Purpose: start it, watch it, stop it, and say when nothing of it is left. Invariants: one tree at a time;
-//! the thread never blocks but in its own `poll`, so that no full pipe or stuck runtime delays a kill; once a
-//! tree is being killed no later word of the supervisor brings it back. The thread lives as long as the process,
-//! since its end would be the parent's death to the program.
+//! Invariants: for each start there is exactly one last word: `NotStarted`, `Gone`, or `Abandoned` once nothing of the
+//! tree is left; callers are never made to wait. A thread of its own watches, so that a stuck runtime delays nothing.
+//! It also reaps the orphans that come to us, as the first process of a container has to.
 
+use super::child::{LOOK_EVERY, LOOK_SELDOM, STUCK_AFTER};
+use super::containment::Group;
 use super::deadline::DeadlineWord;
+use super::link::{self, Received, Request};
+use super::shared::EstateFile;
+use super::timer::timespec;
 use super::tree::{self, Process};
-use super::{Ended, Event, Gone, Killed, NotStarted, Spec, Stop, trampoline};
+use super::{Containment, Event, NotStarted, Spec, Stop, warden};
 use elector::LeaseClock;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, pidfd_open};
-use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags};
-use rustix::time::{timerfd_create, timerfd_settime};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_send_signal};
 use std::collections::HashSet;
+use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
-use std::time::Duration;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use zeroize::Zeroize;
 
-/// Requests that wait for the keeper. It empties the queue at each wake-up, so only a flood of forwarded signals
-/// can fill it; those are dropped then, as the kernel itself merges signals.
-const MAX_REQUESTS: usize = 64;
-/// How often orphans that came to us are reaped while the program runs.
-const REAP_EVERY: Duration = Duration::from_secs(1);
-/// Between two looks at the tree while it is being stopped or killed.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// The same once `STUCK_AFTER` has passed.
-const LOOK_SELDOM: Duration = Duration::from_millis(200);
-/// So long after the first SIGKILL a process that is still there is told of.
-const STUCK_AFTER: Duration = Duration::from_secs(2);
+/// How often we look whether the warden is stopped, and reap orphans.
+const WATCH_EVERY: Duration = Duration::from_millis(400);
+/// Between two tries to start a warden.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+/// How long the end of the run waits for the warden's.
+const END_LIMIT: Duration = Duration::from_secs(1);
 
-enum Request {
-    Start(Box<Spec>, Arc<DeadlineWord>),
-    Stop(Stop),
-    Forward(Signal),
+/// The supervisor's handle. Its drop ends the warden, and with it whatever is there of a program.
+pub(crate) struct Keeper {
+    shared: Arc<Shared>,
+    ended: Mutex<Receiver<()>>,
 }
 
-/// The supervisor's end: requests go in, events come out through the function given to [`Keeper::new`].
-#[derive(Debug)]
-pub(crate) struct Keeper {
-    requests: SyncSender<Request>,
-    wake: Arc<OwnedFd>,
+struct Shared {
+    spec: Spec,
+    word: DeadlineWord,
+    estate: EstateFile,
+    containment: Containment,
+    line: Mutex<Line>,
+    /// Wakes the thread.
+    wake: OwnedFd,
+    tell: Box<dyn Fn(Event) + Send + Sync>,
+}
+
+/// The line to the warden of the moment.
+enum Line {
+    Up {
+        socket: Arc<OwnedFd>,
+        /// A start was asked for, and its last word has not come.
+        busy: bool,
+        /// It did not take a stop.
+        deaf: bool,
+    },
+    /// There is no warden; the text says why.
+    Down(String),
+    /// The run is over.
+    Over,
 }
 
 impl Keeper {
-    /// Makes this process the reaper of its descendants and starts the thread, which judges deadlines by `clock`.
-    /// `tell` is called on it and must not block.
-    pub(crate) fn new(clock: LeaseClock, tell: impl Fn(Event) + Send + 'static) -> io::Result<Keeper> {
+    /// Makes this process the reaper of its descendants and starts the first warden and the thread that watches it.
+    /// `tell` must not block.
+    pub(crate) fn new(
+        spec: Spec,
+        containment: Containment,
+        tell: impl Fn(Event) + Send + Sync + 'static,
+    ) -> io::Result<Keeper> {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-        let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        let timer = timerfd_create(timer_clock(clock), TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
-        let (sender, requests) = sync_channel(MAX_REQUESTS);
-        let before = tree::descendants(&HashSet::new()).into_iter().collect();
-        let inner = Inner {
-            clock,
+        let shared = Arc::new(Shared {
+            word: DeadlineWord::new(spec.clock)?,
+            estate: EstateFile::new()?,
+            spec,
+            containment,
+            line: Mutex::new(Line::Down("it is being started".into())),
+            wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             tell: Box::new(tell),
-            wake: Arc::clone(&wake),
-            timer,
-            requests,
-            before,
-            term: None,
-        };
-        std::thread::Builder::new().name("keeper".into()).spawn(move || inner.run())?;
-        Ok(Keeper { requests: sender, wake })
+        });
+        // What was there before us is no part of any program of ours.
+        let before = tree::descendants(&HashSet::new()).into_iter().collect();
+        let (first, result) = sync_channel(1);
+        let (done, ended) = sync_channel(1);
+        let watch = Watch { shared: Arc::clone(&shared), before, warden: None, next_try: Instant::now() };
+        std::thread::Builder::new().name("keeper".into()).spawn(move || {
+            watch.run(&first);
+            let _ = done.send(());
+        })?;
+        // The thread starts the warden, so that its end and not that of a runtime's thread is the parent's death.
+        result.recv().unwrap_or_else(|_| Err(io::Error::other("the keeper's thread ended")))?;
+        Ok(Keeper { shared, ended: Mutex::new(ended) })
     }
 
-    /// Starts the program, unless the deadline has passed already. May be called when no tree is there.
-    pub(crate) fn start(&self, spec: Spec, deadline: Arc<DeadlineWord>) {
-        self.send(Request::Start(Box::new(spec), deadline));
+    /// The clock of the deadlines.
+    pub(crate) fn clock(&self) -> LeaseClock {
+        self.shared.spec.clock
+    }
+
+    /// Moves the deadline of the term with this token to `at` on [`Keeper::clock`].
+    pub(crate) fn renew(&self, token: u64, at: Duration) {
+        self.shared.word.set(token, at);
+    }
+
+    /// Leaves what it takes to close our session, for when we no longer can; nothing, where it is empty.
+    pub(crate) fn leave_estate(&self, mut estate: Vec<u8>) {
+        self.shared.estate.leave(&estate);
+        estate.zeroize();
+    }
+
+    /// Starts the program for the term with this token, unless its deadline has passed already. May be called when no
+    /// tree is there.
+    pub(crate) fn start(&self, token: u64) {
+        let mut line = self.shared.line();
+        let refused = match &mut *line {
+            Line::Up { socket, busy, .. } => match link::ask(&**socket, Request::Start { token }) {
+                Ok(()) => {
+                    *busy = true;
+                    return;
+                }
+                Err(error) => format!("the process that keeps it is gone: {error}"),
+            },
+            Line::Down(why) => format!("the process that keeps it could not be started: {why}"),
+            Line::Over => "the run is over".into(),
+        };
+        drop(line);
+        (self.shared.tell)(Event::NotStarted(NotStarted::Failed(refused)));
     }
 
     /// Stops the tree; without one this does nothing.
     pub(crate) fn stop(&self, stop: Stop) {
-        self.send(Request::Stop(stop));
+        if let Line::Up { socket, deaf, .. } = &mut *self.shared.line()
+            && link::ask(&**socket, Request::Stop(stop)).is_err()
+        {
+            // Who does not read is stopped, or dead already: the thread takes its place.
+            *deaf = true;
+            self.shared.ring();
+        }
     }
 
-    /// Hands a signal on to the program's group.
+    /// Hands a signal on to the program's group. One that finds the line full is dropped, as the kernel itself merges
+    /// signals.
     pub(crate) fn forward(&self, signal: Signal) {
-        let _ = self.requests.try_send(Request::Forward(signal));
-        self.ring();
+        if let Line::Up { socket, .. } = &*self.shared.line() {
+            let _ = link::ask(&**socket, Request::Forward(signal));
+        }
     }
 
-    fn send(&self, request: Request) {
-        // The receiver lives as long as the process and never waits for us, so this ends at once.
-        let _ = self.requests.send(request);
-        self.ring();
+    /// What is in force and what it cannot catch.
+    pub(crate) fn containment(&self) -> String {
+        self.shared.containment.describe()
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        *self.shared.line() = Line::Over;
+        self.shared.ring();
+        if let Ok(ended) = self.ended.get_mut() {
+            let _ = ended.recv_timeout(END_LIMIT);
+        }
+    }
+}
+
+impl Shared {
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ring(&self) {
-        // A full counter means that the keeper is being woken already.
-        let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());
+        // A full counter means that the thread is being woken already.
+        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+    }
+
+    /// A new warden with a line to it.
+    fn start_warden(&self) -> io::Result<(Arc<OwnedFd>, Warden)> {
+        let (ours, theirs) = link::pair()?;
+        let stdin = match self.spec.null_stdin {
+            true => OwnedFd::from(File::open("/dev/null")?),
+            false => rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?,
+        };
+        let group = self.containment.group();
+        let mut descriptors = vec![self.word.descriptor(), self.estate.descriptor(), stdin.as_fd()];
+        descriptors.extend(group.map(Group::descriptor));
+        link::greet(ours.as_fd(), &descriptors)?;
+        let pid = warden::spawn(&self.spec, group, theirs)?;
+        let handle = pidfd_open(pid, PidfdFlags::empty())?;
+        Ok((Arc::new(ours), Warden { pid, handle }))
     }
 }
 
-struct Inner {
-    clock: LeaseClock,
-    tell: Box<dyn Fn(Event) + Send>,
-    wake: Arc<OwnedFd>,
-    timer: OwnedFd,
-    requests: Receiver<Request>,
-    /// Descendants that were there before us, which are no part of any program of ours.
-    before: HashSet<Process>,
-    term: Option<Term>,
-}
-
-/// One tree, from its start until it is gone.
-struct Term {
+struct Warden {
     pid: Pid,
-    handle: Option<OwnedFd>,
-    deadline: Arc<DeadlineWord>,
-    stop_signal: Signal,
-    leftover_grace: Duration,
-    ended: Option<Ended>,
-    /// Why SIGKILL was sent while the program itself was there.
-    killed: Option<Killed>,
-    /// When the first signal of a stop was sent.
-    stopping_since: Option<Duration>,
-    phase: Phase,
-    /// Looks at an empty tree in a row. Where the kernel cannot tell that no child is left (others were there
-    /// before us), one look could miss a process that was born while we read.
-    empty_looks: u32,
-    stuck_told: bool,
+    handle: OwnedFd,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Running,
-    /// The stop signal was sent; SIGKILL at this instant.
-    Stopping {
-        kill_at: Duration,
-    },
-    Killing {
-        since: Duration,
-    },
+/// The thread that watches.
+struct Watch {
+    shared: Arc<Shared>,
+    /// Descendants that were there before us.
+    before: HashSet<Process>,
+    warden: Option<Warden>,
+    /// When the next warden may be started.
+    next_try: Instant,
 }
 
-impl Inner {
-    fn run(mut self) {
-        loop {
-            // After any pause the clock comes first, then the requests, then what has ended.
-            self.judge_deadline();
-            if !self.take_requests() && self.term.is_none() {
-                return self.park();
-            }
-            let no_child_left = self.reap();
-            self.advance(no_child_left);
+impl Watch {
+    fn run(mut self, first: &SyncSender<io::Result<()>>) {
+        let started = self.start();
+        let mut over = started.is_err();
+        let _ = first.send(started);
+        while !over || self.warden.is_some() {
             self.sleep();
-        }
-    }
-
-    /// The supervisor's end is gone, so the process is about to end; until then the thread must stay.
-    fn park(&self) {
-        loop {
-            std::thread::park();
-        }
-    }
-
-    fn judge_deadline(&mut self) {
-        let now = self.clock.now();
-        if let Some(term) = &mut self.term
-            && !matches!(term.phase, Phase::Killing { .. })
-            && term.deadline.passed(now)
-        {
-            term.kill(Killed::Deadline, now);
-        }
-    }
-
-    /// Whether the supervisor's end is still there.
-    fn take_requests(&mut self) -> bool {
-        loop {
-            match self.requests.try_recv() {
-                Ok(Request::Start(spec, deadline)) => self.start(&spec, deadline),
-                Ok(Request::Stop(stop)) => {
-                    if let Some(term) = &mut self.term {
-                        term.stop(stop, self.clock.now());
-                    }
+            self.silence_the_deaf();
+            if self.reap() {
+                self.replace();
+            }
+            self.carry_events();
+            let down = match &*self.shared.line() {
+                Line::Up { .. } => false,
+                Line::Down(_) => true,
+                Line::Over => {
+                    over = true;
+                    false
                 }
-                Ok(Request::Forward(signal)) => {
-                    if let Some(term) = &self.term {
-                        term.signal_group(signal);
-                    }
+            };
+            if down && Instant::now() >= self.next_try {
+                let _still_down = self.start();
+            }
+        }
+    }
+
+    fn start(&mut self) -> io::Result<()> {
+        self.next_try = Instant::now() + RESTART_PAUSE;
+        let started = self.shared.start_warden();
+        let mut line = self.shared.line();
+        match started {
+            Ok((socket, warden)) => {
+                self.warden = Some(warden);
+                // Where the run is over meanwhile, the dropped socket ends the warden.
+                if !matches!(*line, Line::Over) {
+                    *line = Line::Up { socket, busy: false, deaf: false };
                 }
-                Err(TryRecvError::Empty) => return true,
-                Err(TryRecvError::Disconnected) => return false,
+                Ok(())
+            }
+            Err(error) => {
+                if !matches!(*line, Line::Over) {
+                    *line = Line::Down(error.to_string());
+                }
+                Err(error)
             }
         }
     }
 
-    fn start(&mut self, spec: &Spec, deadline: Arc<DeadlineWord>) {
-        assert!(self.term.is_none(), "one tree at a time");
-        if deadline.passed(self.clock.now()) {
-            return (self.tell)(Event::NotStarted(NotStarted::TooLate));
-        }
-        let started = trampoline::spawn(spec).and_then(|pid| {
-            Pid::from_raw(pid).ok_or_else(|| io::Error::other("the system gave process id 0"))
-        });
-        let pid = match started {
-            Ok(pid) => pid,
-            Err(error) => return (self.tell)(Event::NotStarted(NotStarted::Failed(error.to_string()))),
-        };
-        self.term = Some(Term {
-            pid,
-            handle: pidfd_open(pid, PidfdFlags::empty()).ok(),
-            deadline,
-            stop_signal: spec.stop_signal,
-            leftover_grace: spec.leftover_grace,
-            ended: None,
-            killed: None,
-            stopping_since: None,
-            phase: Phase::Running,
-            empty_looks: 0,
-            stuck_told: false,
-        });
-        (self.tell)(Event::Started { pid: pid.as_raw_nonzero().get() });
-    }
-
-    /// Reaps whatever has ended, orphans included. True where no child is left at all.
-    fn reap(&mut self) -> bool {
-        loop {
-            match rustix::process::wait(WaitOptions::NOHANG) {
-                Ok(Some((pid, status))) => self.reaped(pid, status),
-                Ok(None) => return false,
-                Err(Errno::INTR) => {}
-                Err(_) => return true,
-            }
-        }
-    }
-
-    fn reaped(&mut self, pid: Pid, status: WaitStatus) {
-        let Some(term) = self.term.as_mut().filter(|term| term.pid == pid) else { return };
-        let ended = match (status.exit_status(), status.terminating_signal()) {
-            (Some(code), _) => Ended::Code(u8::try_from(code & 0xff).unwrap_or(u8::MAX)),
-            (None, Some(signal)) => Ended::Signal(signal),
-            // Stopped or continued: not asked for and no end.
-            (None, None) => return,
-        };
-        term.ended = Some(ended);
-        (self.tell)(Event::Ended);
-    }
-
-    /// Moves the stop of a tree on, and tells when it is gone.
-    fn advance(&mut self, no_child_left: bool) {
-        let now = self.clock.now();
-        let Some(term) = &mut self.term else { return };
-        if let Phase::Stopping { kill_at } = term.phase
-            && now >= kill_at
-        {
-            term.kill(Killed::Grace, now);
-        }
-        let Some(ended) = term.ended else {
-            if let Phase::Killing { since } = term.phase {
-                let left = tree::descendants(&self.before);
-                term.kill_again(&left);
-                Self::tell_stuck(&*self.tell, term, since, now, left.len());
-            }
-            return;
-        };
-        let left = if no_child_left { Vec::new() } else { tree::descendants(&self.before) };
-        if left.is_empty() {
-            term.empty_looks += 1;
-            if no_child_left || (!self.before.is_empty() && term.empty_looks >= 2) {
-                let stopping_took = term.stopping_since.map(|since| now.saturating_sub(since));
-                let gone = Gone { ended, killed: term.killed, stopping_took };
-                self.term = None;
-                (self.tell)(Event::Gone(gone));
-            }
-            return;
-        }
-        term.empty_looks = 0;
-        term.stop_leftovers(&left, now);
-        if let Phase::Killing { since } = term.phase {
-            term.kill_again(&left);
-            Self::tell_stuck(&*self.tell, term, since, now, left.len());
-        }
-    }
-
-    fn tell_stuck(tell: &dyn Fn(Event), term: &mut Term, since: Duration, now: Duration, left: usize) {
-        if left > 0 && !term.stuck_told && now.saturating_sub(since) >= STUCK_AFTER {
-            term.stuck_told = true;
-            tell(Event::Stuck { left });
-        }
-    }
-
-    /// Waits for a request, the program's end, or the next instant at which something is due.
+    /// Waits for the warden's word or end, for a ring, or for the next look.
     fn sleep(&self) {
-        let due = self.term.as_ref().map(|term| term.next_look(self.clock.now()));
-        let value = due.unwrap_or(Duration::ZERO);
-        // An all-zero value disarms; a due instant is never zero, since the clock began long before us.
-        let spec = Itimerspec {
-            it_interval: timespec(Duration::ZERO),
-            it_value: timespec(if due.is_some() { value.max(Duration::from_nanos(1)) } else { value }),
+        let socket = match &*self.shared.line() {
+            Line::Up { socket, .. } => Some(Arc::clone(socket)),
+            _ => None,
         };
-        let armed = timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &spec).is_ok();
-        let mut fds = vec![PollFd::new(&*self.wake, PollFlags::IN), PollFd::new(&self.timer, PollFlags::IN)];
-        let alive = self.term.as_ref().filter(|term| term.ended.is_none());
-        if let Some(handle) = alive.and_then(|term| term.handle.as_ref()) {
-            fds.push(PollFd::new(handle, PollFlags::IN));
+        let mut fds = vec![PollFd::new(&self.shared.wake, PollFlags::IN)];
+        if let Some(socket) = &socket {
+            fds.push(PollFd::new(&**socket, PollFlags::IN));
         }
-        // Without a timer, or without a handle on the program, looking often takes their place.
-        let blind = !armed || alive.is_some_and(|term| term.handle.is_none());
-        let limit = timespec(LOOK_EVERY);
-        let _ = poll(&mut fds, blind.then_some(&limit));
+        if let Some(warden) = &self.warden {
+            fds.push(PollFd::new(&warden.handle, PollFlags::IN));
+        }
+        let _ = poll(&mut fds, Some(&timespec(WATCH_EVERY)));
         let mut counter = [0u8; 8];
-        let _ = rustix::io::read(&*self.wake, &mut counter);
-        let _ = rustix::io::read(&self.timer, &mut counter);
+        let _ = rustix::io::read(&self.shared.wake, &mut counter);
+    }
+
+    fn carry_events(&self) {
+        loop {
+            let event = {
+                let mut line = self.shared.line();
+                let Line::Up { socket, busy, .. } = &mut *line else { return };
+                let Received::Message(event) = link::take_event(&**socket) else { return };
+                *busy &= !matches!(event, Event::Gone(_) | Event::NotStarted(_));
+                event
+            };
+            (self.shared.tell)(event);
+        }
+    }
+
+    /// Reaps orphans and looks after the warden. True where it is no more; one that is stopped is killed.
+    fn reap(&self) -> bool {
+        let mut lost = false;
+        loop {
+            match rustix::process::wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
+                Ok(Some((pid, status))) => {
+                    let Some(warden) = self.warden.as_ref().filter(|warden| warden.pid == pid) else {
+                        continue;
+                    };
+                    if status.stopped() {
+                        // Its end is the parent's death to the program, and brings the others to us.
+                        let _ = pidfd_send_signal(&warden.handle, Signal::KILL);
+                    } else {
+                        lost = true;
+                    }
+                }
+                Ok(None) => return lost,
+                Err(Errno::INTR) => {}
+                Err(_) => return lost,
+            }
+        }
+    }
+
+    /// A warden that does not take a stop is killed, as one that is stopped is.
+    fn silence_the_deaf(&self) {
+        if let (Line::Up { deaf: true, .. }, Some(warden)) = (&*self.shared.line(), &self.warden) {
+            let _ = pidfd_send_signal(&warden.handle, Signal::KILL);
+        }
+    }
+
+    /// The warden is no more: what it said counts, what it kept is ours to kill, and another one is wanted.
+    fn replace(&mut self) {
+        self.carry_events();
+        self.warden = None;
+        let (busy, over) = match &*self.shared.line() {
+            Line::Up { busy, .. } => (*busy, false),
+            Line::Down(_) => (false, false),
+            Line::Over => (true, true),
+        };
+        if busy {
+            self.sweep();
+        }
+        if over {
+            return;
+        }
+        *self.shared.line() = Line::Down("it was killed".into());
+        if busy {
+            // Before the last word, after which the next start may come at any time.
+            let _told_by_the_next_start = self.start();
+            (self.shared.tell)(Event::Abandoned);
+        }
+    }
+
+    /// Kills all that is below us, until nothing is left.
+    fn sweep(&self) {
+        let group = self.shared.containment.group();
+        let since = Instant::now();
+        // Where others were there before us, the kernel cannot tell that no child is left, and one look could miss a
+        // process that was born while we read.
+        let mut empty_looks = 0;
+        let mut stuck_told = false;
+        loop {
+            if let Some(group) = group {
+                group.kill();
+            }
+            let left = tree::descendants(&self.before);
+            tree::kill(&left);
+            let no_child_left = reap_all();
+            empty_looks = if left.is_empty() { empty_looks + 1 } else { 0 };
+            let gone = no_child_left || (!self.before.is_empty() && empty_looks >= 2);
+            if gone && group.is_none_or(Group::is_empty) {
+                return;
+            }
+            let stuck = since.elapsed() >= STUCK_AFTER;
+            if stuck && !stuck_told && !left.is_empty() {
+                stuck_told = true;
+                (self.shared.tell)(Event::Stuck { left: left.len() });
+            }
+            std::thread::sleep(if stuck { LOOK_SELDOM } else { LOOK_EVERY });
+        }
     }
 }
 
-impl Term {
-    fn stop(&mut self, stop: Stop, now: Duration) {
-        match (stop, self.phase) {
-            (_, Phase::Killing { .. }) => {}
-            (Stop::Now, _) => self.kill(Killed::Asked, now),
-            (Stop::Within(grace), Phase::Running) => {
-                self.begin(now, grace);
-            }
-            (Stop::Within(grace), Phase::Stopping { kill_at }) => {
-                self.phase = Phase::Stopping { kill_at: kill_at.min(now.saturating_add(grace)) };
-            }
+/// True where no child is left at all.
+fn reap_all() -> bool {
+    loop {
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) | Err(Errno::INTR) => {}
+            Ok(None) => return false,
+            Err(_) => return true,
         }
-    }
-
-    fn begin(&mut self, now: Duration, grace: Duration) {
-        self.stopping_since.get_or_insert(now);
-        self.phase = Phase::Stopping { kill_at: now.saturating_add(grace) };
-        self.signal_group(self.stop_signal);
-        // A program that somebody paused would never see the signal.
-        self.signal_group(Signal::CONT);
-    }
-
-    /// The program has ended and `left` is still there: its group gets the stop signal and its grace, and what
-    /// left the group is killed, since nobody can ask it to end.
-    fn stop_leftovers(&mut self, left: &[Process], now: Duration) {
-        let group = self.pid.as_raw_nonzero().get();
-        let in_group = left.iter().any(|process| process.group == group);
-        match self.phase {
-            Phase::Killing { .. } => {}
-            Phase::Running if in_group => {
-                self.begin(now, self.leftover_grace);
-                let _ = rustix::process::kill_process_group(self.pid, self.stop_signal);
-            }
-            Phase::Stopping { .. } if in_group => {}
-            Phase::Running | Phase::Stopping { .. } => self.kill(Killed::LeftBehind, now),
-        }
-    }
-
-    fn kill(&mut self, why: Killed, now: Duration) {
-        self.stopping_since.get_or_insert(now);
-        self.phase = Phase::Killing { since: now };
-        if self.ended.is_none() {
-            self.killed = Some(why);
-        }
-        self.signal_group(Signal::KILL);
-    }
-
-    fn kill_again(&self, left: &[Process]) {
-        self.signal_group(Signal::KILL);
-        let group = self.pid.as_raw_nonzero().get();
-        if self.ended.is_some() && left.iter().any(|process| process.group == group) {
-            // Its members keep the number from being given to a stranger.
-            let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
-        }
-        tree::kill(left);
-    }
-
-    /// Signals the group while the program itself is not reaped: until then the number is surely its own.
-    fn signal_group(&self, signal: Signal) {
-        if self.ended.is_none() {
-            let _ = rustix::process::kill_process_group(self.pid, signal);
-        }
-    }
-
-    fn next_look(&self, now: Duration) -> Duration {
-        let soon = now.saturating_add(LOOK_EVERY);
-        match self.phase {
-            Phase::Killing { since } if now.saturating_sub(since) < STUCK_AFTER => soon,
-            Phase::Killing { .. } => now.saturating_add(LOOK_SELDOM),
-            _ if self.ended.is_some() => soon,
-            Phase::Stopping { kill_at } => kill_at.min(self.deadline.get()),
-            Phase::Running => self.deadline.get().min(now.saturating_add(REAP_EVERY)),
-        }
-    }
-}
-
-/// The timer that goes by this clock.
-fn timer_clock(clock: LeaseClock) -> TimerfdClockId {
-    match clock {
-        LeaseClock::Boot => TimerfdClockId::Boottime,
-        LeaseClock::Monotonic => TimerfdClockId::Monotonic,
-    }
-}
-
-fn timespec(duration: Duration) -> rustix::time::Timespec {
-    rustix::time::Timespec {
-        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(duration.subsec_nanos()),
     }
 }

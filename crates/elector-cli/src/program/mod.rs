@@ -1,34 +1,45 @@
 //! The program that runs only while we lead: started, stopped, and reaped with all that it started.
 //!
-//! Purpose: one thread, the keeper, owns the program's whole process tree from its start until nothing of it is
-//! left. Invariant: [`Event::Gone`] is sent only when the kernel has no process of the tree any more, and a
-//! program whose deadline word has passed is being killed, whatever the rest of this process does meanwhile.
+//! Three processes of this binary take part. The *supervisor* is `elector run` itself and holds a [`Keeper`]. The
+//! *warden* (`warden`) stands between it and the program, owns the program's whole tree, and acts on the deadline by
+//! itself; it is there before the turn comes. The *trampoline* (`trampoline`) becomes the program. A fourth, the
+//! *closer* (`closer`), ends the session of a supervisor that is dead or stopped.
 //!
-//! The module is synchronous and knows nothing of elections (but the clock of their leases), sessions or tokio. Its interface is kept narrow
-//! (a [`Spec`], a [`DeadlineWord`], stop requests, and events handed to a function), because a later version
-//! moves it into a process of its own between supervisor and program. Only `run` may call it; what it knows of
-//! process trees serves `demo` as well.
+//! Invariant: [`Event::Gone`] and [`Event::Abandoned`] are told only when the kernel has no process of the tree any
+//! more, and a program whose deadline has passed is being killed, whatever the supervisor does meanwhile.
+//!
+//! The module is synchronous and knows nothing of elections or tokio (the closer apart). Only `run` and `main` may
+//! call it; what it knows of process trees serves `demo` as well.
 
+mod child;
+mod closer;
+mod containment;
 mod deadline;
 mod keeper;
+mod link;
 mod lookup;
+mod shared;
 mod signal;
+mod timer;
 mod trampoline;
 mod tree;
+mod warden;
 
-pub(crate) use deadline::DeadlineWord;
+pub(crate) use containment::Containment;
 pub(crate) use keeper::Keeper;
 pub(crate) use lookup::{NotRunnable, find};
 pub(crate) use signal::{name as signal_name, parse as parse_signal};
-pub(crate) use trampoline::{bound_command, enter as enter_trampoline, is_trampoline};
+pub(crate) use trampoline::bound_command;
 pub(crate) use tree::{Process, descendants, descendants_of, kill as kill_all, signal_all};
 
+use elector::LeaseClock;
 use rustix::process::Signal;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
-/// What to start.
+/// What to start, and how to stop it; the same for each term.
 #[derive(Debug, Clone)]
 pub(crate) struct Spec {
     /// The file to execute, as [`find`] gave it: with a slash in it, so that nothing is searched again.
@@ -47,6 +58,22 @@ pub(crate) struct Spec {
     pub(crate) stop_signal: Signal,
     /// How long what the program left behind has to end after the program itself ended unasked.
     pub(crate) leftover_grace: Duration,
+    /// What deadlines are counted on.
+    pub(crate) clock: LeaseClock,
+}
+
+/// The work of this process, where it was started as one of the helpers above; `words` is the whole command line.
+pub(crate) fn enter_helper(words: &[OsString]) -> Option<ExitCode> {
+    let args = words.iter().skip(1).cloned();
+    if trampoline::is_trampoline(words.first()) {
+        Some(trampoline::enter(args))
+    } else if warden::is_warden(words.first()) {
+        Some(warden::enter(args))
+    } else if closer::is_closer(words.first()) {
+        Some(closer::enter())
+    } else {
+        None
+    }
 }
 
 /// How a stop is to go. A later request can only make the end come sooner.
@@ -81,8 +108,8 @@ pub(crate) enum Ended {
 }
 
 /// What the keeper tells, in this order for each start: `Started` or `NotStarted`; after `Started`, `Ended`;
-/// perhaps `Stuck`; at last `Gone`.
-#[derive(Debug)]
+/// perhaps `Stuck`; at last `Gone`. `Abandoned` can take the place of whatever is still to come.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// The process exists.
     Started {
@@ -100,6 +127,8 @@ pub(crate) enum Event {
     },
     /// Nothing of the tree is left, and all of it is reaped.
     Gone(Gone),
+    /// The process that kept the program was killed or stopped by somebody. Nothing of the tree is left.
+    Abandoned,
 }
 
 /// Why nothing was started.

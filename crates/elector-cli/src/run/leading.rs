@@ -3,26 +3,23 @@
 use super::term::{Action, Finish, Input, Rules, Term};
 use super::{CONFIRM_LIMIT, KILL_MARGIN, Run, hosting, next_notice};
 use crate::log::{About, Entry, Level};
-use crate::program::{DeadlineWord, Spec};
-use elector::{Leadership, LeaseClock, Lost};
-use std::ffi::OsString;
-use std::io::IsTerminal;
-use std::sync::Arc;
+use elector::{Leadership, Lost, Token};
 use std::time::Duration;
 
-/// How often the lease's progress is handed to the keeper. What it does not know yet only makes it act early.
+/// How often the lease's progress is handed to the keeper. What it does not know yet only makes it act early; and
+/// where it hears nothing for a second, it takes us for stopped.
 const HAND_OVER_EVERY: Duration = Duration::from_millis(100);
 
 impl Run<'_> {
     /// Leads one term to its end. The exit status, or none where the run goes on contending.
     pub(super) async fn lead(&mut self, leadership: Leadership) -> Option<u8> {
-        let clock = self.site.place.clock();
-        let token = leadership.token().to_string();
+        let number = leadership.token();
+        let token = number.to_string();
         let rules = self.rules(&token);
+        let clock = self.keeper.clock();
         let mut term = Term::new(rules, clock.now());
-        let deadline = Arc::new(DeadlineWord::default());
-        renew(&deadline, &leadership, clock);
-        let mut finish = self.act(term.step(clock.now(), Input::Wake), &token, &deadline);
+        self.renew(&leadership);
+        let mut finish = self.act(term.step(clock.now(), Input::Wake), number);
         let mut told_ending = false;
         let mut told_lost = false;
         let mut told_failed = false;
@@ -51,10 +48,10 @@ impl Run<'_> {
                 }
                 () = tokio::time::sleep(HAND_OVER_EVERY) => None,
             };
-            renew(&deadline, &leadership, clock);
+            self.renew(&leadership);
             if let Some(input) = input {
                 let actions = term.step(clock.now(), input);
-                finish = self.act(actions, &token, &deadline);
+                finish = self.act(actions, number);
             }
         }
         match finish? {
@@ -93,37 +90,25 @@ impl Run<'_> {
     }
 
     /// Does what the machine says; the last action may be the term's end.
-    fn act(&self, actions: Vec<Action>, token: &str, deadline: &Arc<DeadlineWord>) -> Option<Finish> {
+    fn act(&self, actions: Vec<Action>, token: Token) -> Option<Finish> {
         let mut finish = None;
         for action in actions {
             match action {
-                Action::Start => self.keeper.start(self.spec(token), Arc::clone(deadline)),
+                Action::Start => self.keeper.start(token.get()),
                 Action::Stop(stop) => self.keeper.stop(stop),
                 Action::Forward(signal) => self.keeper.forward(signal),
-                Action::Say(said) => self.log.say(&said.entry(token)),
+                Action::Say(said) => self.log.say(&said.entry(&token.to_string())),
                 Action::Finish(how) => finish = Some(how),
             }
         }
         finish
     }
 
-    fn spec(&self, token: &str) -> Spec {
-        let options = self.options;
-        let variable = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
-        Spec {
-            file: self.file.clone(),
-            name: options.program[0].clone(),
-            args: options.program[1..].to_vec(),
-            env: vec![
-                variable("ELECTOR_ELECTION", &options.common.election),
-                variable("ELECTOR_ID", &options.id),
-                variable("ELECTOR_TOKEN", token),
-            ],
-            env_remove: vec!["NOTIFY_SOCKET".into()],
-            null_stdin: std::io::stdin().is_terminal(),
-            stop_signal: options.stop_signal,
-            leftover_grace: options.stop_grace,
-        }
+    /// Hands the lease on to the keeper. The clock is read first, so that what is handed on is never too late.
+    fn renew(&self, leadership: &Leadership) {
+        let now = self.keeper.clock().now();
+        let deadline = now + leadership.remaining().saturating_sub(KILL_MARGIN);
+        self.keeper.renew(leadership.token().get(), deadline);
     }
 
     fn narrate_term(&mut self, notice: &elector::Notice, token: &str, ending: bool) {
@@ -153,12 +138,6 @@ impl Run<'_> {
         };
         self.log.say(&Entry { level, about: About::Resigned, token: Some(token.to_string()), message });
     }
-}
-
-/// Hands the lease on to the keeper. The clock is read first, so that what is handed on is never too late.
-fn renew(deadline: &DeadlineWord, leadership: &Leadership, clock: LeaseClock) {
-    let now = clock.now();
-    deadline.set(now + leadership.remaining().saturating_sub(KILL_MARGIN));
 }
 
 async fn nap(wake: Option<Duration>) {

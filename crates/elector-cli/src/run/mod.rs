@@ -17,12 +17,14 @@ use crate::args::RunOptions;
 use crate::exit;
 use crate::local::{Host, Site};
 use crate::log::{About, Entry, Level, Log};
-use crate::program::{self, Event, Keeper, NotRunnable};
+use crate::program::{self, Containment, Event, Keeper, NotRunnable, Spec};
 use crate::signals::{Signals, outlast_the_terminal};
 use crate::{log, notify, text};
-use elector::{AclEntry, Elector, Notice};
+use elector::{AclEntry, Elector, LeaseClock, Notice};
 pub(crate) use narrator::At;
 use narrator::Narrator;
+use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,13 +43,11 @@ const CONFIRM_LIMIT: Duration = Duration::from_secs(3);
 /// Everything of one run.
 struct Run<'a> {
     options: &'a RunOptions,
-    /// The program's file, looked up before contending.
-    file: PathBuf,
     site: Site,
     /// Where the election is local, unless it ended.
     host: Option<Host>,
     log: Arc<Log>,
-    keeper: Keeper,
+    keeper: Arc<Keeper>,
     events: mpsc::Receiver<Event>,
     signals: Signals,
     elector: Elector,
@@ -98,16 +98,45 @@ fn start(options: &RunOptions, file: PathBuf) -> std::io::Result<u8> {
             return Ok(code);
         }
     };
+    let containment = Containment::establish();
+    if options.require_cgroup
+        && let Containment::Processes { why } = &containment
+    {
+        log::complain(&format!(
+            "--containment require-cgroup: there is no control group for the program: {why}; as a service, let \
+             systemd delegate one (Delegate=yes)"
+        ));
+        return Ok(exit::USAGE);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let code = runtime.block_on(async {
-        match Run::begin(options, file, site, builder).await? {
-            Ok(run) => Ok(run.play_out().await),
+        match Run::begin(options, file, site, builder, containment).await? {
+            Ok(run) => Ok(run.leave_estates_and_play_out().await),
             Err(code) => Ok(code),
         }
     });
     // A look-up of a name that hangs in the system's resolver must not hold up the end.
     runtime.shutdown_background();
     code
+}
+
+/// The program for these options.
+fn spec(options: &RunOptions, file: PathBuf, clock: LeaseClock) -> Spec {
+    let variable = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
+    Spec {
+        file,
+        name: options.program[0].clone(),
+        args: options.program[1..].to_vec(),
+        env: vec![
+            variable("ELECTOR_ELECTION", &options.common.election),
+            variable("ELECTOR_ID", &options.id),
+        ],
+        env_remove: vec!["NOTIFY_SOCKET".into()],
+        null_stdin: std::io::stdin().is_terminal(),
+        stop_signal: options.stop_signal,
+        leftover_grace: options.stop_grace,
+        clock,
+    }
 }
 
 /// The library's builder for these options.
@@ -184,13 +213,16 @@ impl Run<'_> {
         file: PathBuf,
         site: Site,
         builder: elector::Builder,
+        containment: Containment,
     ) -> std::io::Result<Result<Run<'_>, u8>> {
         let mut signals = Signals::new()?;
         let (tell, events) = mpsc::channel(MAX_EVENTS);
-        let keeper = Keeper::new(site.place.clock(), move |event| drop(tell.try_send(event)))?;
+        let spec = spec(options, file, site.place.clock());
+        // The process that keeps the program is there before the turn comes.
+        let keeper = Arc::new(Keeper::new(spec, containment, move |event| drop(tell.try_send(event)))?);
         let log = Arc::new(Log::new(options.log, &options.common.election, &options.id)?);
         let narrator = Narrator::new(&site, &options.id);
-        greet(&log, &narrator, options);
+        greet(&log, &narrator, options, &keeper);
         let host = hosting::start(site.directory.as_ref(), &log)?;
         if let Some(host) = &host {
             // Whoever hosts is mostly ready at once; connecting before that would only fail and wait.
@@ -214,7 +246,6 @@ impl Run<'_> {
         let notices = elector.notices();
         Ok(Ok(Run {
             options,
-            file,
             site,
             host,
             log,
@@ -227,6 +258,29 @@ impl Run<'_> {
             give_up_at,
             unconfirmed: false,
         }))
+    }
+
+    /// Keeps at hand all the while what it takes to close our session, for when we can no longer do it ourselves.
+    async fn leave_estates_and_play_out(self) -> u8 {
+        let mut estates = self.elector.estate();
+        let keeper = Arc::clone(&self.keeper);
+        let leave = async {
+            loop {
+                let estate = estates.borrow_and_update().as_ref().map(elector::Estate::to_bytes);
+                keeper.leave_estate(estate.unwrap_or_default());
+                if estates.changed().await.is_err() {
+                    return std::future::pending::<u8>().await;
+                }
+            }
+        };
+        let code = tokio::select! {
+            biased;
+            never = leave => never,
+            code = self.play_out() => code,
+        };
+        // Whatever is left of the session now is nobody's to close.
+        keeper.leave_estate(Vec::new());
+        code
     }
 
     async fn play_out(mut self) -> u8 {
@@ -279,7 +333,7 @@ impl Run<'_> {
 }
 
 /// The first lines: the place in force, and what is odd about the options.
-fn greet(log: &Log, narrator: &Narrator, options: &RunOptions) {
+fn greet(log: &Log, narrator: &Narrator, options: &RunOptions, keeper: &Keeper) {
     say(log, Level::Info, About::Connecting, narrator.connecting());
     for warning in &options.common.warnings {
         say(log, Level::Warn, About::Error, warning.clone());
@@ -287,8 +341,7 @@ fn greet(log: &Log, narrator: &Narrator, options: &RunOptions) {
     for detail in &options.common.details {
         say(log, Level::Debug, About::Connecting, detail.clone());
     }
-    let containment = "the program is held by its process group, and what leaves the group is adopted";
-    say(log, Level::Debug, About::Connecting, containment.to_string());
+    say(log, Level::Debug, About::Connecting, keeper.containment());
 }
 
 fn say(log: &Log, level: Level, about: About, message: String) {

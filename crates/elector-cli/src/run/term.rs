@@ -294,7 +294,19 @@ impl Term {
                 vec![say(Level::Error, About::Error, &message)]
             }
             Event::Gone(gone) => self.gone(now, gone),
+            Event::Abandoned => self.abandoned(now),
         }
+    }
+
+    /// Somebody killed or stopped the process that kept the program, and the program had to go with it. We do not
+    /// lead on without a program: somebody else may, or we again in a new term.
+    fn abandoned(&mut self, now: Duration) -> Vec<Action> {
+        self.lost.get_or_insert_with(|| "the process that keeps the program was killed or stopped".into());
+        let end = match self.asked {
+            Some(_) => Some(exit::by_signal(Signal::KILL.as_raw())),
+            None => self.end_after_loss(),
+        };
+        self.lost_with(now, "program killed", end)
     }
 
     /// The start came after the deadline: there is no program, and the loss is either told or about to be.

@@ -292,3 +292,19 @@ fn a_loss_after_a_failure_of_ours_still_ends_the_run() {
     let actions = story.stopped(Ended::Signal(15), None);
     assert_eq!(actions.last().map(String::as_str), Some("end with 125"));
 }
+
+#[test]
+fn a_program_whose_keeping_process_was_killed_is_a_term_lost() {
+    let why = "the process that keeps the program was killed or stopped";
+    let lost = format!("say lost after 5s: {why}; program killed");
+    let mut story = Story::running(rules());
+    assert_eq!(story.after(5).program(Event::Abandoned), [lost.as_str(), "contend again"]);
+    assert!(story.then(Input::Lost("late".into())).is_empty());
+
+    let mut story = Story::running(Rules { once: true, ..rules() });
+    assert_eq!(story.after(5).program(Event::Abandoned), [lost.as_str(), "end with 75"]);
+
+    let mut story = Story::running(rules());
+    story.then(Input::Signal(TERM));
+    assert_eq!(story.after(5).program(Event::Abandoned), [lost.as_str(), "end with 137"]);
+}

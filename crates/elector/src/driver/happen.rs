@@ -8,6 +8,7 @@ use zk_session::{Attachment, Clock, Connector, DetachCause, Happening};
 use super::names::Neighbours;
 use super::{Command, Driver, Reach, UnderWay, ask};
 use crate::error::{CampaignError, WriteError};
+use crate::estate::Estate;
 use crate::role::Notice;
 use crate::write;
 
@@ -72,6 +73,13 @@ impl<C: Connector, K: Clock> Driver<C, K> {
 
     fn attached(&mut self, attachment: &Attachment) {
         self.attached = true;
+        self.estate.send_replace(Some(Estate {
+            place: self.settings.place.clone(),
+            session: attachment.session,
+            password: self.session.password().clone(),
+            timeout: attachment.smallest_timeout,
+            credentials: self.settings.credentials.clone(),
+        }));
         self.notice(Notice::Connected {
             server: attachment.server.clone(),
             session: attachment.session,
@@ -117,6 +125,7 @@ impl<C: Connector, K: Clock> Driver<C, K> {
 
     fn session_ended(&mut self, end: &zk_session::SessionEnd) {
         self.attached = false;
+        self.estate.send_replace(None);
         self.neighbours = Neighbours::default();
         self.unsent.clear();
         let input = match end {

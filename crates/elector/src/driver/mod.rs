@@ -17,11 +17,13 @@ use std::time::Duration;
 use elector_core::{Candidate, Entropy, Input, Layout, Margins, Moment, OnDisconnect, RequestId, Timing};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use zk_session::wire::Acl;
-use zk_session::{Clock, Connector, Session};
+use zk_session::{Clock, Connector, Credential, Session};
 
 use crate::elector::{Elector, Handles};
 use crate::error::{CampaignError, StartError, WriteError};
+use crate::estate::Estate;
 use crate::leadership::Leadership;
+use crate::place::Place;
 use crate::role::{Notice, Role};
 use crate::term::{LOOK_EVERY, Now, Term};
 use crate::write::Write;
@@ -64,6 +66,8 @@ pub(crate) enum Reach {
 
 /// What the candidate is told at its start.
 pub(crate) struct Settings {
+    pub(crate) place: Place,
+    pub(crate) credentials: Vec<Credential>,
     pub(crate) path: Arc<str>,
     pub(crate) id: Arc<str>,
     pub(crate) layout: Layout,
@@ -95,8 +99,10 @@ pub(crate) fn start<C: Connector, K: Clock>(
     let (reach, reached) = watch::channel(Reach::Trying(Vec::new()));
     let notices = broadcast::Sender::new(NOTICES);
     let weak = sender.downgrade();
-    let elector = Elector::new(Handles::new(&settings, sender, roles, reached, notices.clone()));
-    let driver = move || Driver::new(session(), settings, commands, weak, role, reach, notices);
+    let (estate, estates) = watch::channel(None);
+    let elector = Elector::new(Handles::new(&settings, sender, roles, reached, notices.clone(), estates));
+    let shown = Shown { role, reach, notices, estate };
+    let driver = move || Driver::new(session(), settings, commands, weak, shown);
     if own_thread {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -111,6 +117,14 @@ pub(crate) fn start<C: Connector, K: Clock>(
         runtime.spawn(driver().run());
     }
     Ok(elector)
+}
+
+/// What is shown to everybody outside.
+struct Shown {
+    role: watch::Sender<Role>,
+    reach: watch::Sender<Reach>,
+    notices: broadcast::Sender<Notice>,
+    estate: watch::Sender<Option<Estate>>,
 }
 
 /// What an outstanding request of the session is for.
@@ -130,6 +144,7 @@ struct Driver<C: Connector, K: Clock> {
     role: watch::Sender<Role>,
     reach: watch::Sender<Reach>,
     notices: broadcast::Sender<Notice>,
+    estate: watch::Sender<Option<Estate>>,
     /// Woken when a [`Term`] is released.
     released: Arc<Notify>,
     under_way: BTreeMap<zk_session::RequestId, UnderWay>,
@@ -157,9 +172,7 @@ impl<C: Connector, K: Clock> Driver<C, K> {
         settings: Settings,
         commands: mpsc::Receiver<Command>,
         senders: mpsc::WeakSender<Command>,
-        role: watch::Sender<Role>,
-        reach: watch::Sender<Reach>,
-        notices: broadcast::Sender<Notice>,
+        shown: Shown,
     ) -> Driver<C, K> {
         let clock = session.clock().clone();
         let entropy = Entropy::new(random);
@@ -177,9 +190,10 @@ impl<C: Connector, K: Clock> Driver<C, K> {
             now: Arc::new(move || clock.now()),
             commands,
             senders,
-            role,
-            reach,
-            notices,
+            role: shown.role,
+            reach: shown.reach,
+            notices: shown.notices,
+            estate: shown.estate,
             released: Arc::new(Notify::new()),
             under_way: BTreeMap::new(),
             unsent: Vec::new(),

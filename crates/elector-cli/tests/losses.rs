@@ -4,10 +4,10 @@
 mod common;
 
 use common::{
-    Elector, LONG, Running, SHORT, SHORT_TIMEOUT, TICK, is_there, number_after, shared_server,
-    wait_until_gone,
+    Elector, LONG, Running, SHORT, SHORT_TIMEOUT, TICK, is_there, number_after, parent_of, shared_server,
+    signal_process, wait_until_gone,
 };
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Signal;
 use std::time::{Duration, Instant};
 use zk_ensemble::{Ensemble, Onlooker};
 
@@ -115,6 +115,7 @@ fn on_disconnect_stop_does_not_wait_for_the_lease() {
     assert_eq!(run.end(LONG), Some(75), "{}", run.said());
 }
 
+/// E21.
 #[test]
 fn after_a_pause_of_everything_the_program_dies_before_anything_else_happens() {
     if !zk_ensemble::require() {
@@ -124,12 +125,16 @@ fn after_a_pause_of_everything_the_program_dies_before_anything_else_happens() {
     let mut run = start(&server.connect_string(), "/paused", "--once", STUBBORN);
     let program = number_after(&run.wait_for("leading with token"), "pid");
     run.wait_for_output("started");
-    let group = Pid::from_raw(i32::try_from(program).expect("a pid")).expect("a pid");
-    kill_process_group(group, Signal::STOP).expect("it is ours");
+    let keeping = parent_of(program);
     run.signal(Signal::STOP);
+    signal_process(keeping, Signal::STOP);
+    signal_process(program, Signal::STOP);
     // Longer than the session lives: another one could lead by now.
     std::thread::sleep(SHORT_TIMEOUT + 2 * TICK);
-    kill_process_group(group, Signal::CONT).expect("it is ours");
+    assert!(is_there(program), "nobody was there to kill it");
+    for pid in [program, keeping] {
+        signal_process(pid, Signal::CONT);
+    }
     run.signal(Signal::CONT);
     wait_until_gone(program, Duration::from_millis(500));
     assert_eq!(run.end(LONG), Some(75), "{}", run.said());

@@ -190,6 +190,46 @@ pub(crate) fn signal(running: &Running, signal: Signal) {
     rustix::process::kill_process(pid, signal).expect("it is ours");
 }
 
+/// Sends a signal to a process that a test knows to be there, and to be its own.
+pub(crate) fn signal_process(pid: u64, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
+    rustix::process::kill_process(pid, signal).expect("it is there");
+}
+
+/// The process that started this one, or adopted it: of a program, the one that keeps it.
+pub(crate) fn parent_of(pid: u64) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it is there");
+    let fields = stat.rsplit_once(')').expect("a name in parentheses").1;
+    fields.split_ascii_whitespace().nth(1).and_then(|parent| parent.parse().ok()).expect("a parent")
+}
+
+/// All living processes that came of the program of the elector with this id.
+pub(crate) fn survivors(id: &str) -> Vec<u64> {
+    let id = format!("ELECTOR_ID={id}");
+    let pids = std::fs::read_dir("/proc").expect("it is mounted").flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u64>().ok());
+    pids.filter(|pid| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let mut variables = environment.split(|byte| *byte == 0);
+        let ours = variables.clone().any(|variable| variable == id.as_bytes());
+        ours && variables.any(|variable| variable.starts_with(b"ELECTOR_TOKEN=")) && is_there(*pid)
+    })
+    .collect()
+}
+
+/// Waits until nothing is left of that program.
+pub(crate) fn wait_until_all_gone(id: &str, limit: Duration) -> Duration {
+    let began = Instant::now();
+    loop {
+        let left = survivors(id);
+        if left.is_empty() {
+            return began.elapsed();
+        }
+        assert!(began.elapsed() < limit, "{left:?} are still there after {limit:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Lines of a pipe, read by a thread so that nobody is ever held up by us.
 pub(crate) struct Lines {
     shared: Arc<(Mutex<Text>, Condvar)>,

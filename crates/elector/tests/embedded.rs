@@ -65,6 +65,7 @@ async fn whoever_has_the_estate_can_close_the_session() {
     estate.clone().close().await;
     assert!(next.await.unwrap().token() > leadership.token());
     leadership.lost().await;
+    drop(leadership);
     let another = first.estate().wait_for(|estate| estate.is_some()).await.unwrap().clone().unwrap();
     assert_ne!(another.to_bytes(), written, "a new session has its own");
     // A session that is gone is closed.

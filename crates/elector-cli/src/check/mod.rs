@@ -69,7 +69,7 @@ fn limit(options: &RunOptions) -> Duration {
 async fn all(options: &RunOptions, report: &mut Report) {
     let granted = place(options, report).await;
     timing(options, granted.unwrap_or(options.session_timeout), report);
-    report.note(containment());
+    containment(options.require_cgroup, report);
     if let Some(first) = options.program.first() {
         let file = match program::find(first, std::env::var_os("PATH").as_deref()) {
             Ok(file) => file,
@@ -233,8 +233,12 @@ fn timing(options: &RunOptions, granted: Duration, report: &mut Report) {
 }
 
 /// How a program's processes are held together here.
-fn containment() -> &'static str {
-    "containment: the program's process group, and what leaves it is adopted"
+fn containment(require_cgroup: bool, report: &mut Report) {
+    let containment = program::Containment::establish();
+    match containment.shortfall().filter(|_| require_cgroup) {
+        Some(shortfall) => report.mend(shortfall),
+        None => report.note(format!("containment: {}", containment.describe())),
+    }
 }
 
 fn program_stop(options: &RunOptions, sampled: std::io::Result<Outcome>, report: &mut Report) {

@@ -49,15 +49,25 @@ impl Containment {
     pub(crate) fn describe(&self) -> String {
         match self {
             Containment::Group(group) => format!(
-                "the program is held by the control group {}; it cannot catch a process that is moved to another group \
-                 and outlives both elector and the process that keeps the program",
+                "the program is held by the control group {}; what has the right to leave it may outlive elector where \
+                 both of its processes are killed at once",
                 group.path.display()
             ),
             Containment::Processes { why } => format!(
-                "the program is held by its process group, and what leaves the group is adopted; it cannot catch a \
-                 process that left the group where elector and the process that keeps the program are killed at once. \
-                 No control group: {why}"
+                "the program is held by its process group, and what leaves the group is adopted; that may outlive \
+                 elector where both of its processes are killed at once (no control group: {why})"
             ),
+        }
+    }
+
+    /// What is missing for `--containment require-cgroup`, and how to mend it.
+    pub(crate) fn shortfall(&self) -> Option<String> {
+        match self {
+            Containment::Group(_) => None,
+            Containment::Processes { why } => Some(format!(
+                "--containment require-cgroup: there is no control group for the program: {why}; let systemd \
+                 delegate one to the service (Delegate=yes), or say auto"
+            )),
         }
     }
 

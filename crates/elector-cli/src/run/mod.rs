@@ -99,13 +99,8 @@ fn start(options: &RunOptions, file: PathBuf) -> std::io::Result<u8> {
         }
     };
     let containment = Containment::establish();
-    if options.require_cgroup
-        && let Containment::Processes { why } = &containment
-    {
-        log::complain(&format!(
-            "--containment require-cgroup: there is no control group for the program: {why}; as a service, let \
-             systemd delegate one (Delegate=yes)"
-        ));
+    if let Some(shortfall) = containment.shortfall().filter(|_| options.require_cgroup) {
+        log::complain(&shortfall);
         return Ok(exit::USAGE);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::{Elector, LONG, Running, is_there, number_after};
-use rustix::process::{Pid, Signal, kill_process};
+use common::{Elector, LONG, Running, is_there, kill_both, number_after};
+use rustix::process::Signal;
 use std::time::{Duration, Instant};
 use zk_ensemble::{Ensemble, Onlooker, boot_time, rounds};
 
@@ -71,10 +71,7 @@ fn when_the_leaders_machine_dies_the_next_one_leads_in_time() {
         let mut next = contender(&servers, "two", &election);
         next.wait_for("waiting, 2nd of 2");
         let began = Instant::now();
-        leader.kill();
-        let program = Pid::from_raw(i32::try_from(program).expect("a pid")).expect("a pid");
-        // The parent-death signal may have been faster.
-        let _ = kill_process(program, Signal::KILL);
+        kill_both(&mut leader, program);
         next.wait_for("leading with token");
         let took = began.elapsed();
         println!("round {round}: the next one leads after {took:?}");

@@ -48,7 +48,7 @@ fn a_sound_place_has_nothing_to_mend_and_stays_as_it_is() {
         &[
             "contenders made and deleted there",
             "nobody contends there now",
-            "process group",
+            "containment: the program is held by",
             "nothing to mend",
         ],
     );

@@ -4,8 +4,8 @@
 mod common;
 
 use common::{
-    Elector, LONG, Running, SHORT, SHORT_TIMEOUT, is_there, number_after, parent_of, shared_server,
-    signal_process, survivors, wait_until_all_gone, wait_until_gone,
+    Elector, LONG, Running, SHORT, SHORT_TIMEOUT, is_there, kill_both, number_after, parent_of,
+    shared_server, signal_process, survivors, wait_until_all_gone, wait_until_gone,
 };
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
@@ -204,9 +204,7 @@ fn both_killed_at_once_the_kernel_kills_the_program() {
     for _ in 0..rounds(5, 50) {
         let mut run = start(&server.connect_string(), "both", "/both", SHORT);
         let program = until_leading(&mut run);
-        run.signal(Signal::STOP); // so that elector does not see the other one's death
-        signal_process(parent_of(program), Signal::KILL);
-        run.kill();
+        kill_both(&mut run, program);
         wait_until_gone(program, TREE_DEAD);
         // What left its group is nobody's now; the next start on this machine clears it away, where control groups
         // hold it. The tests of containment look at that.

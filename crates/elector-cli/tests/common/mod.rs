@@ -203,6 +203,14 @@ pub(crate) fn parent_of(pid: u64) -> u64 {
     fields.split_ascii_whitespace().nth(1).and_then(|parent| parent.parse().ok()).expect("a parent")
 }
 
+/// Kills elector and the process that keeps its program at once, as a machine's death does: nobody is left to close
+/// its session. What the program started may be there still where no control group holds it.
+pub(crate) fn kill_both(elector: &mut Running, program: u64) {
+    elector.signal(Signal::STOP); // so that it does not see the other one's death
+    signal_process(parent_of(program), Signal::KILL);
+    elector.kill();
+}
+
 /// All living processes that came of the program of the elector with this id.
 pub(crate) fn survivors(id: &str) -> Vec<u64> {
     let id = format!("ELECTOR_ID={id}");

@@ -1,6 +1,6 @@
 //! Who hosts, who follows, and what becomes of those that cannot.
 
-use crate::common::{Elector, LONG, is_there, number_after, signal, wait_until_gone};
+use crate::common::{Elector, LONG, is_there, kill_both, number_after, signal, wait_until_gone};
 use crate::support::{PROGRAM, Place, SHORT, descriptors, only_session, stop};
 use rustix::process::Signal;
 use std::fs;
@@ -98,8 +98,8 @@ fn a_new_boot_ends_the_sessions_of_the_last_one() {
     let place = Place::new();
     let long = "--session-timeout 600s";
     let mut first = place.run("first", long).word("/job").script(PROGRAM).start();
-    first.wait_for("leading with token");
-    first.kill();
+    let program = number_after(&first.wait_for("leading with token"), "pid");
+    kill_both(&mut first, program);
     // In the same boot it is still the first.
     let mut second = place.run("second", long).word("/job").script(PROGRAM).start();
     second.wait_for("waiting, 2nd of 2, behind first");

@@ -2,9 +2,17 @@
 
 mod common;
 
-use common::{Elector, LONG, Running, SHORT, is_there, number_after, shared_server, wait_until_gone};
+use common::{
+    Elector, LONG, Running, SHORT, is_there, kill_both, number_after, shared_server, signal_process,
+    survivors, wait_until_all_gone, wait_until_gone,
+};
 use rustix::process::Signal;
+use std::path::PathBuf;
 use std::time::Duration;
+use zk_ensemble::rounds;
+
+/// What is allowed from SIGKILL to the tree's end: K of the lease's arithmetic.
+const KILL_MARGIN: Duration = Duration::from_millis(500);
 
 /// Two processes that left the program's group and session and ignore TERM; their ids are printed.
 const RUNAWAYS: &str = "
@@ -67,22 +75,113 @@ fn a_program_that_forks_while_it_is_killed_is_gone_in_time() {
     assert!(run.said().contains("resigned; program had to be killed"), "{}", run.said());
 }
 
+/// C6: the storm goes on forking and leaving while nobody but the process that keeps it is there.
 #[test]
-fn the_program_dies_with_its_supervisor() {
+fn c6_a_program_that_forks_while_elector_is_killed_is_gone_in_time() {
     if !zk_ensemble::require() {
         return;
     }
     let server = shared_server();
-    let mut run = start(
-        &server.connect_string(),
-        "/supervisor",
-        "",
-        "trap '' TERM; echo set; while :; do sleep 1; done",
-    );
-    let program = number_after(&run.wait_for("started sh"), "pid");
-    run.wait_for_output("set");
-    run.kill();
-    wait_until_gone(program, Duration::from_secs(1));
+    let script = "trap '' TERM; echo set
+        while :; do setsid sh -c 'trap \"\" TERM; sleep 1000 & sleep 1000' & sleep 0.005; done";
+    for hide in [false, true] {
+        let run = Elector::run(&server.connect_string(), "storm", SHORT).word("/killed-storm").script(script);
+        let mut run = if hide { without_groups(run) } else { run }.start();
+        run.wait_for_output("set");
+        std::thread::sleep(Duration::from_millis(500));
+        run.kill();
+        let took = wait_until_all_gone("storm", LONG);
+        println!("control group hidden: {hide}; gone after {took:?}");
+        assert!(took <= KILL_MARGIN, "{took:?}");
+    }
+}
+
+/// C5 at the level of process groups: one death is survived by nobody, both by what left the group, as announced.
+#[test]
+fn c5_at_process_group_level_only_the_announced_survive() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let script = format!("{RUNAWAYS}; echo set; sleep 1000");
+    for round in 0..rounds(3, 200) {
+        let id = format!("grouped-{round}");
+        let run =
+            Elector::run(&server.connect_string(), &id, SHORT).words("-v").word("/grouped").script(&script);
+        let mut run = without_groups(run).start();
+        let announced = run.wait_for("the program is held by");
+        assert!(
+            announced.contains("its process group") && announced.contains("may outlive elector"),
+            "{announced}"
+        );
+        let program = number_after(&run.wait_for("leading with token"), "pid");
+        run.wait_for_output("set");
+        if round % 2 == 0 {
+            run.kill();
+            wait_until_all_gone(&id, KILL_MARGIN);
+            continue;
+        }
+        kill_both(&mut run, program);
+        wait_until_gone(program, KILL_MARGIN);
+        let left = survivors(&id);
+        assert!(!left.is_empty(), "better than announced; then announce less");
+        left.into_iter().for_each(|pid| signal_process(pid, Signal::KILL));
+    }
+}
+
+/// C5 in a control group: what both deaths left is cleared away by the next start on the machine.
+#[test]
+fn c5_in_a_control_group_the_next_start_clears_away_what_the_dead_left() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let servers = server.connect_string();
+    let script = format!("{RUNAWAYS}; echo set; sleep 1000");
+    for round in 0..rounds(3, 200) {
+        let id = format!("held-{round}");
+        let run = Elector::run(&servers, &id, SHORT).words("-v").word("/held").script(&script);
+        let mut run = run.start();
+        let level = run.wait_for("the program is held by");
+        let program = number_after(&run.wait_for("leading with token"), "pid");
+        run.wait_for_output("set");
+        kill_both(&mut run, program);
+        if !level.contains("the control group") {
+            println!("no control group here: {level}");
+            survivors(&id).into_iter().for_each(|pid| signal_process(pid, Signal::KILL));
+            return;
+        }
+        let group = PathBuf::from(
+            level.split("group ").nth(1).and_then(|rest| rest.split(';').next()).expect("its path"),
+        );
+        assert!(group.is_dir() && !survivors(&id).is_empty(), "{}", group.display());
+        let mut next =
+            Elector::run(&servers, "clears-away", SHORT).word("/elsewhere").script("exit 0").start();
+        assert_eq!(next.end(LONG), Some(0), "{}", next.said());
+        assert_eq!(survivors(&id), []);
+        assert!(!group.exists(), "{}", group.display());
+    }
+}
+
+#[test]
+fn less_than_the_containment_that_was_asked_for_is_refused() {
+    let run = Elector::run("127.0.0.1:1", "strict", "--containment require-cgroup")
+        .word("/strict")
+        .script("exit 0");
+    let refused = without_groups(run).output();
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("no control group for the program"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("Delegate=yes"), "{}", refused.stderr);
+}
+
+/// Hides the control groups of version 2 from the command, if this machine has some.
+fn without_groups(run: Elector) -> Elector {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("it is there");
+    let mounted =
+        mounts.lines().find(|line| line.contains(" - cgroup2 ")).and_then(|line| line.split(' ').nth(4));
+    let Some(mounted) = mounted else { return run };
+    let script = "mount -t tmpfs none \"$0\" && exec \"$@\"";
+    run.through(&["unshare", "--mount", "sh", "-c", script, mounted])
 }
 
 #[test]

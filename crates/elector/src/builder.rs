@@ -216,6 +216,30 @@ impl Builder {
         Ok(elector)
     }
 
+    /// The whole of it over any connector, clock and source of random numbers, as a future that somebody
+    /// has to poll: for the project's simulator, which is the only one that builds with this feature.
+    #[cfg(feature = "simulation")]
+    #[doc(hidden)]
+    pub fn simulate<C: zk_session::Connector, K: zk_session::Clock>(
+        self,
+        connector: C,
+        clock: K,
+        random: impl FnMut() -> u64 + Send + 'static,
+    ) -> Result<(Elector, driver::Running), StartError> {
+        let settings = self.settings()?;
+        let servers = match &self.place {
+            Place::Ensemble(servers) => {
+                servers.parse().map_err(|error| StartError::Servers(format!("{error}")))?
+            }
+            Place::Local(socket) => place::only_server(socket),
+        };
+        let config =
+            Config { timeout: settings.timeout, credentials: self.credentials, ..Config::new(servers) };
+        let session = move || Session::new(config, connector, clock);
+        let (elector, driver) = driver::assemble(session, settings, elector_core::Entropy::new(random));
+        Ok((elector, driver()))
+    }
+
     fn settings(&self) -> Result<Settings, StartError> {
         path::validate(&self.path)?;
         let id = match &self.id {

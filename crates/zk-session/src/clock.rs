@@ -13,6 +13,11 @@ use rustix::time::ClockId;
 pub trait Clock: Clone + Send + Sync + 'static {
     /// The time since a fixed origin, the same for all clones of this clock.
     fn now(&self) -> Duration;
+
+    /// Ends about `time` later. It only wakes: whoever waits for a moment asks [`Clock::now`] afterwards.
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send {
+        tokio::time::sleep(time)
+    }
 }
 
 /// CLOCK_BOOTTIME: it goes on during suspend, and no one can set it.
@@ -51,7 +56,7 @@ fn read(clock: ClockId) -> Duration {
 /// Timers may run on a clock that stops in suspend, so each wake-up asks the clock again.
 pub(crate) async fn sleep_until<K: Clock>(clock: &K, deadline: Duration) {
     while let Some(left) = deadline.checked_sub(clock.now()).filter(|left| !left.is_zero()) {
-        tokio::time::sleep(left).await;
+        clock.sleep(left).await;
     }
 }
 

@@ -11,6 +11,7 @@ mod names;
 
 use std::collections::BTreeMap;
 use std::future::pending;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,12 +89,38 @@ impl Settings {
     }
 }
 
+/// A driver at work: it runs while somebody polls it.
+pub(crate) type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Starts a driver and returns the caller's end.
 pub(crate) fn start<C: Connector, K: Clock>(
     session: impl FnOnce() -> Session<C, K> + Send + 'static,
     settings: Settings,
     own_thread: bool,
 ) -> Result<Elector, StartError> {
+    let (elector, driver) = assemble(session, settings, Entropy::new(random));
+    if own_thread {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| StartError::Thread(error.to_string()))?;
+        std::thread::Builder::new()
+            .name("elector".to_owned())
+            .spawn(move || runtime.block_on(driver()))
+            .map_err(|error| StartError::Thread(error.to_string()))?;
+    } else {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
+        runtime.spawn(driver());
+    }
+    Ok(elector)
+}
+
+/// The caller's end, and what makes the driver that somebody has to run.
+pub(crate) fn assemble<C: Connector, K: Clock>(
+    session: impl FnOnce() -> Session<C, K> + Send + 'static,
+    settings: Settings,
+    entropy: Entropy,
+) -> (Elector, impl FnOnce() -> Running + Send + 'static) {
     let (sender, commands) = mpsc::channel(MAILBOX);
     let (role, roles) = watch::channel(Role::Idle);
     let (reach, reached) = watch::channel(Reach::Trying(Vec::new()));
@@ -102,21 +129,10 @@ pub(crate) fn start<C: Connector, K: Clock>(
     let (estate, estates) = watch::channel(None);
     let elector = Elector::new(Handles::new(&settings, sender, roles, reached, notices.clone(), estates));
     let shown = Shown { role, reach, notices, estate };
-    let driver = move || Driver::new(session(), settings, commands, weak, shown);
-    if own_thread {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| StartError::Thread(error.to_string()))?;
-        std::thread::Builder::new()
-            .name("elector".to_owned())
-            .spawn(move || runtime.block_on(driver().run()))
-            .map_err(|error| StartError::Thread(error.to_string()))?;
-    } else {
-        let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
-        runtime.spawn(driver().run());
-    }
-    Ok(elector)
+    let driver = move || -> Running {
+        Box::pin(Driver::new(session(), settings, entropy, (commands, weak), shown).run())
+    };
+    (elector, driver)
 }
 
 /// What is shown to everybody outside.
@@ -170,12 +186,11 @@ impl<C: Connector, K: Clock> Driver<C, K> {
     fn new(
         session: Session<C, K>,
         settings: Settings,
-        commands: mpsc::Receiver<Command>,
-        senders: mpsc::WeakSender<Command>,
+        entropy: Entropy,
+        (commands, senders): (mpsc::Receiver<Command>, mpsc::WeakSender<Command>),
         shown: Shown,
     ) -> Driver<C, K> {
         let clock = session.clock().clone();
-        let entropy = Entropy::new(random);
         let candidate = Candidate::new(
             settings.layout,
             settings.timeout,
@@ -211,7 +226,12 @@ impl<C: Connector, K: Clock> Driver<C, K> {
     }
 
     async fn run(mut self) {
+        let clock = self.session.clock().clone();
         while !self.finished {
+            // One a turn, so that neither callers nor servers keep the others waiting.
+            if let Ok(command) = self.commands.try_recv() {
+                self.command(command);
+            }
             self.publish();
             let wake = self.candidate.next_wake(self.moment());
             let sleep = wake.map(|at| at.since(self.moment()));
@@ -219,7 +239,12 @@ impl<C: Connector, K: Clock> Driver<C, K> {
             let sleep = sleep.map(|time| if self.term.is_some() { time.min(LOOK_EVERY) } else { time });
             let open = self.mailbox_open;
             let Driver { session, commands, released, campaign, .. } = &mut self;
+            // In a fixed order, so that a simulated world takes the same course each time. Whatever the session
+            // brings looks at the clock too, so the timer may come behind it.
             tokio::select! {
+                biased;
+                () = released.notified() => self.released(),
+                () = withdrawn(campaign) => self.withdraw(),
                 batch = session.next() => {
                     for happening in batch {
                         self.happened(happening);
@@ -228,6 +253,7 @@ impl<C: Connector, K: Clock> Driver<C, K> {
                         self.step(Input::Drained);
                     }
                 }
+                () = after(&clock, sleep) => self.step(Input::Wake),
                 command = commands.recv(), if open => match command {
                     Some(command) => self.command(command),
                     None => {
@@ -235,9 +261,6 @@ impl<C: Connector, K: Clock> Driver<C, K> {
                         self.close(None);
                     }
                 },
-                () = released.notified() => self.released(),
-                () = withdrawn(campaign) => self.withdraw(),
-                () = after(sleep) => self.step(Input::Wake),
             }
         }
     }
@@ -306,9 +329,9 @@ async fn withdrawn(campaign: &mut Option<oneshot::Sender<Result<Leadership, Camp
     }
 }
 
-async fn after(time: Option<Duration>) {
+async fn after<K: Clock>(clock: &K, time: Option<Duration>) {
     match time {
-        Some(time) => tokio::time::sleep(time).await,
+        Some(time) => clock.sleep(time).await,
         None => pending().await,
     }
 }

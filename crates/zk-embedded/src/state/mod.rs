@@ -285,6 +285,18 @@ impl State {
         }
     }
 
+    /// All ephemeral nodes, in the order of their paths: path, creation zxid and session. For simulations,
+    /// which compare what a client believes with what is there.
+    #[must_use]
+    pub fn ephemerals(&self) -> Vec<(&str, i64, i64)> {
+        let owned = self.sessions.ids().into_iter();
+        let owned = owned.flat_map(|id| self.tree.ephemerals_of(id).map(move |path| (path, id)));
+        let known = owned.filter_map(|(path, id)| Some((path, self.tree.get(path)?.czxid, id)));
+        let mut all: Vec<_> = known.collect();
+        all.sort_unstable();
+        all
+    }
+
     /// Counts, for those who look after the server.
     #[must_use]
     pub fn counts(&self) -> Counts {

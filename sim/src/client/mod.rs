@@ -1,0 +1,4 @@
+//! What a contender sees of the world: a clock of its own, and byte streams to servers.
+
+pub(crate) mod clock;
+pub(crate) mod wire;

@@ -1,0 +1,83 @@
+//! Which command is meant, and how its arguments are read.
+
+mod peers;
+mod runs;
+mod seed;
+
+use std::ops::Range;
+use std::process::ExitCode;
+
+pub(crate) const USAGE: &str = "\
+usage: elector-sim run [--seeds FROM..TO] [--threads N]   play seeds; the first that goes wrong is shrunk and told
+       elector-sim seed N [--whole]                       tell the story of one seed, shrunk if it goes wrong
+       elector-sim peers [--seeds FROM..TO]               the same faults under other programs' rules";
+
+/// Runs the command that these arguments name.
+pub(crate) fn run(args: &[String]) -> Result<ExitCode, String> {
+    let (command, rest) = args.split_first().ok_or("which command?")?;
+    let mut rest = Rest(rest.to_vec());
+    let code = match command.as_str() {
+        "run" => {
+            let seeds = rest.seeds(0..1_000)?;
+            let threads = rest.number("--threads")?.unwrap_or(2);
+            rest.nothing_more()?;
+            runs::run(seeds, threads as usize)
+        }
+        "seed" => {
+            let whole = rest.flag("--whole");
+            let seed = rest.positional()?.ok_or("which seed?")?;
+            rest.nothing_more()?;
+            seed::tell(seed, whole)
+        }
+        "peers" => {
+            let seeds = rest.seeds(0..10_000)?;
+            rest.nothing_more()?;
+            peers::compare(seeds)
+        }
+        other => return Err(format!("no such command: {other}")),
+    };
+    Ok(code)
+}
+
+/// Arguments that were not read yet.
+struct Rest(Vec<String>);
+
+impl Rest {
+    fn flag(&mut self, name: &str) -> bool {
+        let before = self.0.len();
+        self.0.retain(|arg| arg != name);
+        self.0.len() < before
+    }
+
+    fn value(&mut self, name: &str) -> Result<Option<String>, String> {
+        let Some(at) = self.0.iter().position(|arg| arg == name) else { return Ok(None) };
+        self.0.remove(at);
+        if at == self.0.len() {
+            return Err(format!("{name} needs a value"));
+        }
+        Ok(Some(self.0.remove(at)))
+    }
+
+    fn number(&mut self, name: &str) -> Result<Option<u64>, String> {
+        let value = self.value(name)?;
+        value.map(|value| value.parse().map_err(|_| format!("{name} {value}: not a number"))).transpose()
+    }
+
+    fn seeds(&mut self, default: Range<u64>) -> Result<Range<u64>, String> {
+        let Some(value) = self.value("--seeds")? else { return Ok(default) };
+        let ends = value.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+        ends.filter(|ends: &Range<u64>| !ends.is_empty()).ok_or(format!("--seeds {value}: not FROM..TO"))
+    }
+
+    fn positional(&mut self) -> Result<Option<u64>, String> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let value = self.0.remove(0);
+        value.parse().map(Some).map_err(|_| format!("{value}: not a number"))
+    }
+
+    fn nothing_more(&self) -> Result<(), String> {
+        self.0.first().map_or(Ok(()), |more| Err(format!("what is {more}?")))
+    }
+}

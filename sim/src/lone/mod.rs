@@ -1,0 +1,345 @@
+//! One embedded server: the real state and the real journal, on a disk that can fail.
+//!
+//! It does what the server's pipeline does, in virtual time: it takes what has come, writes it, syncs once,
+//! and only then lets answers out. When its process dies, another one opens the directory.
+//!
+//! Always checked here: whatever was let out is still there after any crash.
+
+pub(crate) mod disk;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use zk_embedded::journal::{Journal, Limits as JournalLimits};
+use zk_embedded::state::{ConnectionId, Effects, Limits, Moment, Output, State};
+use zk_wire::{ConnectRequest, Request, RequestHeader};
+
+use crate::ensemble::Later;
+use crate::record::What;
+use crate::service::{Cause, Conn, Down, Sink};
+use crate::{MS, SECOND};
+use disk::SimDisk;
+
+/// Where a fresh directory's zxids begin.
+const FIRST_ZXID: i64 = 1_700_000_000;
+/// The connection of an operator's client, and of whoever forges a close.
+const OPERATOR: Conn = 1 << 60;
+/// Connections by which an operator's clients are numbered on.
+const STEP: Conn = 1;
+
+pub(crate) struct Lone {
+    disk: SimDisk,
+    host: Option<Host>,
+    /// Processes that have opened the directory.
+    life: u64,
+    /// The highest zxid that anybody was shown.
+    shown: i64,
+    operators: Conn,
+    least_ms: i32,
+    /// Syncs take so much longer.
+    pub(crate) slow: u64,
+    /// The ephemeral znodes, by path: creation zxid and owner.
+    znodes: BTreeMap<String, (i64, i64)>,
+}
+
+/// The process that has the directory.
+struct Host {
+    state: State,
+    journal: Journal,
+    /// Made, but not yet on disk.
+    held: Vec<(ConnectionId, Output)>,
+    greeted: BTreeMap<Conn, bool>,
+    syncing: bool,
+    /// It has stood still until then.
+    stalled_until: u64,
+}
+
+impl Lone {
+    pub(crate) fn new(least_ms: i32) -> Lone {
+        Lone {
+            disk: SimDisk::default(),
+            host: None,
+            life: 0,
+            shown: 0,
+            operators: OPERATOR,
+            least_ms,
+            slow: 0,
+            znodes: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn is_listening(&self) -> bool {
+        self.host.is_some()
+    }
+
+    /// The creation zxid and owner of each ephemeral znode.
+    pub(crate) fn znodes(&self) -> impl Iterator<Item = (&str, i64, i64)> + '_ {
+        self.znodes.iter().map(|(path, (czxid, owner))| (path.as_str(), *czxid, *owner))
+    }
+
+    /// A process opens the directory and serves.
+    pub(crate) fn start(&mut self, sink: &mut Sink<'_>) -> Result<(), String> {
+        let limits = Limits { min_timeout_ms: self.least_ms, ..Limits::default() };
+        let disk = Arc::new(self.disk.clone());
+        // Segments and snapshots small enough to be met within one run.
+        let journal =
+            JournalLimits { segment_bytes: 8 << 10, snapshot_bytes: 16 << 10, snapshot_records: 200 };
+        let (journal, recovery) = Journal::open_on(disk, journal).map_err(|error| error.to_string())?;
+        let mut state = match recovery.snapshot {
+            Some((_, bytes)) => State::from_snapshot(&bytes, limits).map_err(|error| format!("{error:?}"))?,
+            None => State::new(limits, FIRST_ZXID),
+        };
+        for record in recovery.records {
+            let (zxid, record) = record.map_err(|error| error.to_string())?;
+            state.replay(zxid as i64, &record).map_err(|error| format!("{error:?}"))?;
+        }
+        if state.last_zxid() < self.shown {
+            return Err(format!(
+                "an acknowledged write is lost: zxid 0x{:x} was shown, 0x{:x} is on disk",
+                self.shown,
+                state.last_zxid()
+            ));
+        }
+        state.revive(moment(sink.now));
+        self.life += 1;
+        self.host = Some(Host {
+            state,
+            journal,
+            held: Vec::new(),
+            greeted: BTreeMap::new(),
+            syncing: false,
+            stalled_until: 0,
+        });
+        sink.note(What::HostStarted, self.life, 0);
+        self.look();
+        sink.after(50 * MS, Later::Sweep { life: self.life });
+        Ok(())
+    }
+
+    /// The process dies, and with it whatever was not synced.
+    pub(crate) fn crash(&mut self, sink: &mut Sink<'_>) {
+        let Some(host) = self.host.take() else { return };
+        for (conn, _) in host.greeted {
+            sink.down.push((conn, Down::Hangup));
+        }
+        self.disk.crash(sink.random);
+        sink.note(What::HostDied, self.life, 0);
+        let way = sink.random.ms(20, 1_500);
+        sink.after(way, Later::Start { life: self.life });
+    }
+
+    /// The next sync of a living process fails.
+    pub(crate) fn fail_next_sync(&self) {
+        if self.host.is_some() {
+            self.disk.fail_next_sync();
+        }
+    }
+
+    /// The process stands still; what comes meanwhile waits in its sockets.
+    pub(crate) fn stall(&mut self, until: u64) {
+        if let Some(host) = &mut self.host {
+            host.stalled_until = host.stalled_until.max(until);
+        }
+    }
+
+    /// When it goes on, if it stands still.
+    pub(crate) fn stalled_until(&self) -> u64 {
+        self.host.as_ref().map_or(0, |host| host.stalled_until)
+    }
+
+    /// It goes on: it has heard nobody, and nobody is to lose a session for that.
+    pub(crate) fn go_on(&mut self, stood: u64) {
+        if let Some(host) = &mut self.host {
+            host.state.extend_deadlines(Duration::from_nanos(stood));
+        }
+    }
+
+    /// Flips a bit on the disk of a dead process, and opens it: refused, or nothing shown is lost.
+    pub(crate) fn flip_a_bit(&mut self, sink: &mut Sink<'_>) -> Result<(), String> {
+        self.crash(sink);
+        let Some(flip) = self.disk.flip(sink.random) else { return Ok(()) };
+        let disk = self.disk.clone();
+        let (life, shown) = (self.life, self.shown);
+        // The newest group cannot be told from a torn write, and is cut off.
+        self.shown = self.shown.saturating_sub(64);
+        let opened = self.start(sink);
+        (self.life, self.shown) = (life, shown);
+        self.host = None;
+        disk.undo(flip);
+        match opened {
+            Err(error) if error.starts_with("an acknowledged") => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn open(&mut self, conn: Conn, sink: &mut Sink<'_>) {
+        let Some(host) = &mut self.host else { return sink.down.push((conn, Down::Hangup)) };
+        host.state.open(ConnectionId(conn), IpAddr::V4(Ipv4Addr::LOCALHOST));
+        host.greeted.insert(conn, false);
+    }
+
+    pub(crate) fn closed(&mut self, conn: Conn) {
+        if let Some(host) = &mut self.host
+            && host.greeted.remove(&conn).is_some()
+        {
+            host.state.close(ConnectionId(conn));
+        }
+    }
+
+    pub(crate) fn receive(&mut self, conn: Conn, frame: &[u8], sink: &mut Sink<'_>) {
+        let Some(host) = &mut self.host else { return };
+        let Some(greeted) = host.greeted.get_mut(&conn) else { return };
+        let (id, now) = (ConnectionId(conn), moment(sink.now));
+        let mut effects = Effects::default();
+        if !std::mem::replace(greeted, true) {
+            let Ok(request) = ConnectRequest::decode(frame) else { return };
+            let mut password = [0; 16];
+            password[..8].copy_from_slice(&sink.random.next().to_be_bytes());
+            host.state.connect(id, &request, password, now, &mut effects);
+        } else if let Ok((header, body)) = RequestHeader::decode(frame) {
+            host.state.touch(id, now.elapsed);
+            let request = Request::decode(header.op, body);
+            host.state.request(id, header.xid, header.op, request, now, &mut effects);
+        }
+        self.take(effects, Cause::Asked, sink);
+    }
+
+    /// An operator's client asks for this, in a session of its own.
+    pub(crate) fn meddle(&mut self, request: Request, sink: &mut Sink<'_>) {
+        let Some(host) = &mut self.host else { return };
+        self.operators += STEP;
+        let id = ConnectionId(self.operators);
+        let now = moment(sink.now);
+        let mut effects = Effects::default();
+        host.state.open(id, IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let connect = ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: 0,
+            timeout_ms: 10_000,
+            session_id: 0,
+            password: vec![0; 16].into(),
+            read_only: None,
+        };
+        host.state.connect(id, &connect, [7; 16], now, &mut effects);
+        host.state.request(id, 1, request.op(), Ok(request), now, &mut effects);
+        host.state.request(id, 2, Request::Close.op(), Ok(Request::Close), now, &mut effects);
+        host.state.close(id);
+        self.take(effects, Cause::Meddled, sink);
+    }
+
+    /// Somebody who knows how ends this session.
+    pub(crate) fn end_session(&mut self, session: i64, sink: &mut Sink<'_>) {
+        let Some(host) = &mut self.host else { return };
+        let mut effects = Effects::default();
+        host.state.expire_session(session, moment(sink.now), &mut effects);
+        self.take(effects, Cause::Meddled, sink);
+    }
+
+    pub(crate) fn happen(&mut self, later: Later, sink: &mut Sink<'_>) -> Result<(), String> {
+        match later {
+            Later::Synced { life } if life == self.life => self.synced(sink),
+            Later::Sweep { life } if life == self.life && self.host.is_some() => {
+                let mut effects = Effects::default();
+                if let Some(host) = &mut self.host {
+                    host.state.expire(moment(sink.now), &mut effects);
+                }
+                self.take(effects, Cause::Expired, sink);
+                sink.after(50 * MS, Later::Sweep { life });
+            }
+            Later::Start { life } if life == self.life && self.host.is_none() => self.start(sink)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Records go to the journal, everything else waits for the sync.
+    fn take(&mut self, effects: Effects, cause: Cause, sink: &mut Sink<'_>) {
+        let Some(host) = &mut self.host else { return };
+        let wrote = !effects.records.is_empty();
+        for (zxid, record) in effects.records {
+            if host.journal.append(zxid as u64, &record).is_err() {
+                return self.crash(sink);
+            }
+        }
+        host.held.extend(effects.outputs);
+        if wrote {
+            self.compare(cause, sink);
+        }
+        let Some(host) = &mut self.host else { return };
+        if !host.syncing && !host.held.is_empty() {
+            host.syncing = true;
+            let way = if wrote { sink.random.ms(0, 3) + self.slow } else { sink.random.below(MS / 10) };
+            sink.after(way, Later::Synced { life: self.life });
+        }
+    }
+
+    fn synced(&mut self, sink: &mut Sink<'_>) {
+        let Some(host) = &mut self.host else { return };
+        host.syncing = false;
+        if host.journal.sync().is_err() {
+            return self.crash(sink);
+        }
+        self.shown = host.state.last_zxid();
+        for (ConnectionId(conn), output) in std::mem::take(&mut host.held) {
+            if conn >= OPERATOR {
+                continue;
+            }
+            match output {
+                Output::Connected(answer) => {
+                    if answer.timeout_ms == 0 {
+                        sink.connected(conn, 0, 0);
+                    } else {
+                        sink.greeting(conn, &answer);
+                    }
+                }
+                Output::Reply { xid, zxid, outcome } => sink.reply(conn, xid, zxid, &outcome),
+                Output::Event { event, .. } => sink.event(conn, event.kind, &event.path),
+                Output::Hangup(_) => {
+                    host.greeted.remove(&conn);
+                    host.state.close(ConnectionId(conn));
+                    sink.down.push((conn, Down::Hangup));
+                }
+            }
+        }
+        if host.journal.should_snapshot() {
+            let (zxid, bytes) = (host.state.last_zxid(), host.state.snapshot());
+            if host.journal.snapshot(zxid as u64, &bytes).is_err() {
+                self.crash(sink);
+            }
+        }
+    }
+
+    /// What has changed among the ephemeral znodes since the last look.
+    fn compare(&mut self, cause: Cause, sink: &mut Sink<'_>) {
+        let before = std::mem::take(&mut self.znodes);
+        self.look();
+        for (path, (czxid, owner)) in &self.znodes {
+            if before.get(path).is_none_or(|(known, _)| known != czxid) {
+                sink.note(What::Enrolled, *czxid as u64, *owner as u64);
+            }
+        }
+        for (path, (czxid, _)) in &before {
+            if self.znodes.get(path).is_none_or(|(now, _)| now != czxid) {
+                sink.note(What::Gone, *czxid as u64, cause as u64);
+                sink.gone.push((*czxid, cause));
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        let Some(host) = &self.host else { return };
+        self.znodes = host
+            .state
+            .ephemerals()
+            .into_iter()
+            .map(|(path, czxid, owner)| (path.to_owned(), (czxid, owner)))
+            .collect();
+    }
+}
+
+fn moment(now: u64) -> Moment {
+    let wall_ms = 1_790_000_000_000 + (now / MS) as i64;
+    Moment { wall_ms, elapsed: Duration::from_nanos(now) + Duration::from_nanos(SECOND) }
+}

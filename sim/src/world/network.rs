@@ -1,0 +1,173 @@
+//! What carries packets: in order on each connection, late, or not at all.
+//!
+//! Invariant: what arrives on one connection is a beginning of what was sent on it, in that order. What was on
+//! its way when a connection broke may still arrive, long after the next one was made.
+
+use crate::client::wire::Stream;
+use crate::record::What;
+use crate::service::Conn;
+use crate::world::{Event, Service, World};
+use crate::{MS, SECOND};
+
+/// One contender's way to one server.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Path {
+    pub(crate) up_cut_until: u64,
+    pub(crate) down_cut_until: u64,
+    /// Packets take up to so much longer.
+    pub(crate) slow: u64,
+    pub(crate) lossy: bool,
+}
+
+impl Path {
+    pub(crate) fn is_cut(&self, now: u64) -> bool {
+        self.up_cut_until > now || self.down_cut_until > now
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    pub(crate) who: usize,
+    server: usize,
+    pub(crate) stream: Stream,
+    /// When the last packet of each direction arrives.
+    up_at: u64,
+    down_at: u64,
+    /// The contender's end is gone; what would arrive after this is lost.
+    lost_after: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Up,
+    Down,
+}
+
+impl World {
+    /// Takes what a contender has written, and notices the connections that it made or dropped.
+    pub(super) fn collect(&mut self, who: usize) {
+        for (server, stream) in self.members[who].connector.take_opened() {
+            self.last_conn += 1;
+            let conn = self.last_conn;
+            let wire = Wire { who, server, stream, up_at: self.now, down_at: self.now, lost_after: None };
+            self.wires.insert(conn, wire);
+            self.members[who].wires.push(conn);
+            self.record.note(self.now, Some(who), What::Connects, server as u64, conn);
+            self.serve(|service, sink| {
+                match service {
+                    Service::Ensemble(ensemble) => ensemble.open(conn, server, sink),
+                    Service::Lone(lone) => lone.open(conn, sink),
+                }
+                Ok(())
+            });
+        }
+        for conn in self.members[who].wires.clone() {
+            self.collect_wire(conn);
+        }
+    }
+
+    fn collect_wire(&mut self, conn: Conn) {
+        let Some(wire) = self.wires.get(&conn) else { return };
+        let written = wire.stream.take_written();
+        let dropped = wire.stream.is_dropped();
+        let mut rest = &written[..];
+        while let Some(prefix) = rest.first_chunk::<4>() {
+            let length = u32::from_be_bytes(*prefix) as usize;
+            let Some(frame) = rest.get(4..4 + length) else { break };
+            let frame = frame.to_vec();
+            rest = &rest[4 + length..];
+            self.record.mix(frame.len() as u64);
+            let at = self.time_up(conn);
+            self.at(at, Event::Up { conn, frame });
+        }
+        if dropped {
+            self.drop_wire(conn, true);
+        }
+    }
+
+    /// The contender's end is gone. What is on its way may be lost from some moment on; the server learns of
+    /// it behind all that arrives, or never if the whole host went.
+    pub(super) fn drop_wire(&mut self, conn: Conn, told: bool) {
+        let chance = self.network.below(3);
+        let part = self.network.next();
+        let Some(wire) = self.wires.get_mut(&conn) else { return };
+        let left = wire.up_at.saturating_sub(self.now);
+        if chance == 0 {
+            wire.lost_after = Some(self.now + part % (left + 1));
+        }
+        let (who, server) = (wire.who, wire.server);
+        self.members[who].wires.retain(|other| *other != conn);
+        self.record.note(self.now, Some(who), What::Disconnects, server as u64, conn);
+        if told {
+            let at = self.time_up(conn);
+            self.at(at, Event::UpEnd { conn });
+        }
+    }
+
+    /// The connection breaks: its contender sees it at once, the server a little later.
+    pub(super) fn break_wires(&mut self, who: usize) {
+        for conn in self.members[who].wires.clone() {
+            if let Some(wire) = self.wires.get(&conn) {
+                wire.stream.end();
+            }
+        }
+        self.wake_soon(who);
+    }
+
+    pub(super) fn reaches_server(&mut self, conn: Conn, frame: &[u8]) {
+        let Some(wire) = self.wires.get(&conn) else { return };
+        if wire.lost_after.is_some_and(|last| self.now > last) {
+            return;
+        }
+        if let Service::Lone(lone) = &self.service
+            && lone.stalled_until() > self.now
+        {
+            let (at, frame) = (lone.stalled_until(), frame.to_vec());
+            return self.at(at, Event::Up { conn, frame });
+        }
+        self.serve(|service, sink| {
+            match service {
+                Service::Ensemble(ensemble) => ensemble.receive(conn, frame, sink),
+                Service::Lone(lone) => lone.receive(conn, frame, sink),
+            }
+            Ok(())
+        });
+    }
+
+    fn time_up(&mut self, conn: Conn) -> u64 {
+        self.time(conn, Direction::Up).unwrap_or(self.now)
+    }
+
+    /// When what a server sends now arrives; none if there is no such connection.
+    pub(super) fn time_down(&mut self, conn: Conn) -> Option<u64> {
+        self.time(conn, Direction::Down)
+    }
+
+    fn time(&mut self, conn: Conn, direction: Direction) -> Option<u64> {
+        let wire = self.wires.get_mut(&conn)?;
+        let path = &self.paths[wire.who][wire.server];
+        let random = &mut self.network;
+        let (last, cut) = match direction {
+            Direction::Up => (&mut wire.up_at, path.up_cut_until),
+            Direction::Down => (&mut wire.down_at, path.down_cut_until),
+        };
+        let mut at = self.now + MS / 10 + random.below(MS);
+        if path.slow > 0 {
+            at += random.below(path.slow);
+        }
+        if path.lossy {
+            // Sent again after a time that doubles.
+            let mut again = 200 * MS;
+            while again < 4 * SECOND && random.one_in(3) {
+                at += again;
+                again *= 2;
+            }
+        }
+        if cut > self.now {
+            at = at.max(cut + random.ms(0, 400));
+        }
+        *last = at.max(*last);
+        Some(*last)
+    }
+}

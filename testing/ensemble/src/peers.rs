@@ -202,10 +202,11 @@ fn compiled(source: &str, compiler: impl Fn(&Path) -> Command) -> PathBuf {
     out
 }
 
-/// `peers` in cargo's target directory, which carries a mark; without one (a test copied elsewhere), in the
+/// `peers` in cargo's target directory, which cargo keeps a file of its own in; without one (a test copied elsewhere), in the
 /// directory for temporary files.
 fn build_directory() -> PathBuf {
     let executable = std::env::current_exe().unwrap_or_default();
-    let target = executable.ancestors().find(|directory| directory.join("CACHEDIR.TAG").exists());
+    // Cargo's own tag for caches is there only if cargo made the directory, and scripts/setup may have been first.
+    let target = executable.ancestors().find(|directory| directory.join(".rustc_info.json").exists());
     target.map_or_else(std::env::temp_dir, Path::to_path_buf).join("peers")
 }

@@ -37,7 +37,16 @@ pub(crate) fn hear_nothing() -> io::Result<()> {
 
 /// Undoes [`outlast_the_terminal`] and [`hear_nothing`], for the program, which inherits what is blocked.
 pub(crate) fn hear_everything() -> io::Result<()> {
+    catch_broken_pipes()?;
     Ok(SigSet::empty().thread_set_mask()?)
+}
+
+/// SIGPIPE is ignored in every process of this language, and what is ignored stays so over an exec; what is caught
+/// goes back to the default, which programs in a pipeline rely on.
+fn catch_broken_pipes() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _inside = runtime.enter();
+    signal(SignalKind::pipe()).map(drop)
 }
 
 fn of_the_terminal() -> SigSet {

@@ -99,3 +99,19 @@ fn options_come_from_the_environment_and_a_flag_wins() {
     }
     assert!(run.said().contains("--id is a flag and wins over ELECTOR_ID"), "{}", run.said());
 }
+
+/// Or the left side of each of its pipelines would go on where it should end.
+#[test]
+fn the_program_hears_of_broken_pipes() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let script = "grep SigIgn /proc/self/status";
+    let mut run =
+        Elector::run(&server.connect_string(), "pipes", SHORT).word("/pipes").script(script).start();
+    let ignored = run.wait_for_output("SigIgn");
+    let mask = u64::from_str_radix(ignored.rsplit(['\t', ' ']).next().expect("a mask").trim(), 16);
+    assert_eq!(mask.expect("a number") >> 12 & 1, 0, "{ignored}");
+    assert_eq!(run.end(LONG), Some(0), "{}", run.said());
+}

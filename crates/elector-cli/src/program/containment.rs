@@ -11,6 +11,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What the names of our groups begin with.
@@ -93,6 +94,8 @@ pub(crate) struct Group {
     path: PathBuf,
     /// The open directory carries the lock.
     lock: File,
+    /// This process is in it.
+    inside: AtomicBool,
 }
 
 impl Group {
@@ -103,7 +106,7 @@ impl Group {
             let path = directory.join(format!("{PREFIX}{}-{attempt}", std::process::id()));
             match make(&path) {
                 Ok(lock) => {
-                    let group = Group { path, lock };
+                    let group = Group::over(path, lock);
                     return group.usable().map(|()| group);
                 }
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -118,7 +121,7 @@ impl Group {
 
     /// The same group in the warden.
     pub(super) fn over(path: PathBuf, lock: File) -> Group {
-        Group { path, lock }
+        Group { path, lock, inside: AtomicBool::new(false) }
     }
 
     fn usable(&self) -> Result<(), String> {
@@ -148,29 +151,47 @@ impl Group {
         self.lock.as_fd()
     }
 
-    /// Kills every process in it, however deep. Those that are born meanwhile included.
-    pub(super) fn kill(&self) {
-        let _ = fs::write(self.path.join("cgroup.kill"), "1");
+    /// Takes this process into it, and with it whatever it starts from here on. To move a process costs the kernel
+    /// ten milliseconds and more, so it is done before the turn comes.
+    pub(super) fn enter(&self) -> io::Result<()> {
+        if !self.inside.load(Ordering::Relaxed) {
+            fs::write(self.path.join("cgroup.procs"), "0")?;
+            self.inside.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
-    /// Whether no process is left in it; zombies do not count.
-    pub(super) fn is_empty(&self) -> bool {
-        match fs::read_to_string(self.path.join("cgroup.events")) {
-            Ok(events) => events.lines().any(|line| line == "populated 0"),
-            // A group that is gone holds nobody.
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
+    fn leave(&self) -> io::Result<()> {
+        if self.inside.load(Ordering::Relaxed) {
+            let above = self.path.parent().ok_or_else(|| io::Error::other("it is the root"))?;
+            fs::write(above.join("cgroup.procs"), "0")?;
+            self.inside.store(false, Ordering::Relaxed);
         }
+        Ok(())
+    }
+
+    /// Kills every process in it but this one, however deep. Those that are born meanwhile included.
+    pub(super) fn kill(&self) {
+        if self.leave().is_ok() {
+            let _ = fs::write(self.path.join("cgroup.kill"), "1");
+        }
+    }
+
+    /// Whether no process but this one is left in it; zombies do not count.
+    pub(super) fn is_empty(&self) -> bool {
+        if !self.inside.load(Ordering::Relaxed) {
+            return is_deserted(&self.path);
+        }
+        let own = std::process::id().to_string();
+        let members = fs::read_to_string(self.path.join("cgroup.procs")).unwrap_or_default();
+        members.lines().all(|member| member == own) && below(&self.path).all(|group| is_deserted(&group))
     }
 
     /// Removes it, if it is empty. The program may have made groups below it.
     pub(super) fn remove(&self) {
+        let _ = self.leave();
         remove_tree(&self.path);
     }
-}
-
-/// Joins the group of this path; what this process starts from here on is in it as well.
-pub(super) fn join(group: &Path) -> io::Result<()> {
-    fs::write(group.join("cgroup.procs"), "0")
 }
 
 /// Makes a directory and locks it.
@@ -195,7 +216,7 @@ fn clean_up(directory: &Path) {
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             continue;
         }
-        let group = Group { path, lock };
+        let group = Group::over(path, lock);
         group.kill();
         while !group.is_empty() && Instant::now() < until {
             std::thread::sleep(LOOK_EVERY);
@@ -204,13 +225,24 @@ fn clean_up(directory: &Path) {
     }
 }
 
-/// Directories from below; the kernel refuses to remove one that holds a process.
-fn remove_tree(path: &Path) {
-    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_tree(&entry.path());
-        }
+/// Whether the kernel knows of no living process in the group of this path.
+fn is_deserted(path: &Path) -> bool {
+    match fs::read_to_string(path.join("cgroup.events")) {
+        Ok(events) => events.lines().any(|line| line == "populated 0"),
+        // A group that is gone holds nobody.
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
+}
+
+/// The groups right below this one.
+fn below(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path())
+}
+
+/// Groups from below; the kernel refuses to remove one that holds a process.
+fn remove_tree(path: &Path) {
+    below(path).for_each(|group| remove_tree(&group));
     let _ = fs::remove_dir(path);
 }
 

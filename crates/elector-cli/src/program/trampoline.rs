@@ -2,10 +2,8 @@
 //!
 //! A parent-death signal can be asked for only by the process that is to get it, and `exec` keeps it. Doing that
 //! between fork and exec would need unsafe code; doing it in a fresh process of this binary needs none. The
-//! trampoline joins the program's control group, starts no thread, opens nothing that stays, and becomes the program
-//! under the same process id.
+//! trampoline starts no thread, opens nothing that stays, and becomes the program under the same process id.
 
-use super::containment;
 use crate::exit;
 use crate::signals::hear_everything;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
@@ -28,40 +26,32 @@ pub(crate) fn is_trampoline(argv0: Option<&OsString>) -> bool {
 
 /// A command that becomes `file`, called `name`, and that the kernel kills when the *thread* that starts it ends.
 pub(crate) fn bound_command(file: &Path, name: &OsStr) -> Command {
-    let mut command = trampoline(None);
+    let mut command = trampoline();
     command.arg(file).arg(name);
     command
 }
 
 /// Starts the trampoline as a group of its own, with `program` being the file, its name and its arguments. The
 /// calling *thread* must live as long as the program: the kernel takes its end for the parent's death.
-pub(super) fn spawn(
-    program: &[OsString],
-    group: Option<&Path>,
-    token: u64,
-    stdin: OwnedFd,
-) -> io::Result<i32> {
-    let mut command = trampoline(group);
+pub(super) fn spawn(program: &[OsString], token: u64, stdin: OwnedFd) -> io::Result<i32> {
+    let mut command = trampoline();
     command.args(program).env("ELECTOR_TOKEN", token.to_string()).stdin(Stdio::from(stdin));
     let child = command.process_group(0).spawn()?;
     // The warden reaps by process id; the handle has no duty that its drop would leave undone.
     i32::try_from(child.id()).map_err(io::Error::other)
 }
 
-/// A trampoline in this control group; the file, its name and its arguments follow.
-fn trampoline(group: Option<&Path>) -> Command {
+/// A trampoline; the file, its name and its arguments follow.
+fn trampoline() -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg0(NAME).arg(std::process::id().to_string());
-    command.arg(group.map_or(OsStr::new(""), Path::as_os_str));
     command
 }
 
 /// Becomes the program, or says why not: 127 where it is not there, 126 otherwise.
 pub(crate) fn enter(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let expected = args.next().and_then(|pid| pid.to_str()?.parse::<i32>().ok());
-    let (Some(expected), Some(group), Some(file), Some(name)) =
-        (expected, args.next(), args.next(), args.next())
-    else {
+    let (Some(expected), Some(file), Some(name)) = (expected, args.next(), args.next()) else {
         return ExitCode::from(exit::USAGE);
     };
     if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
@@ -70,12 +60,6 @@ pub(crate) fn enter(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     // A parent that died before the line above sends no signal any more.
     if getppid().is_none_or(|parent| parent.as_raw_nonzero().get() != expected) {
         return ExitCode::from(exit::FAILURE);
-    }
-    if !group.is_empty()
-        && let Err(error) = containment::join(Path::new(&group))
-    {
-        let message = format!("the control group {} cannot be joined: {error}", group.to_string_lossy());
-        return refuse(&name, &io::Error::other(message));
     }
     match become_program(file, &name, args) {
         Ok(never) => match never {},

@@ -105,6 +105,10 @@ impl Warden {
         let estate = EstateFile::over(File::from(descriptors.next()?));
         let stdin = descriptors.next()?;
         let group = descriptors.next().map(|lock| Group::over(group, File::from(lock)));
+        if let Some(group) = &group {
+            // What fails now fails at the start again, and is told then.
+            let _ = group.enter();
+        }
         Some(Warden {
             clock,
             stop_signal,
@@ -184,11 +188,13 @@ impl Warden {
         if self.clock.now() >= deadline || self.spent.is_some_and(|spent| token <= spent) {
             return self.tell(&Event::NotStarted(NotStarted::TooLate));
         }
-        let group = self.group.as_ref().map(Group::path);
-        let started = self
-            .stdin
-            .try_clone()
-            .and_then(|stdin| trampoline::spawn(&self.program, group, token, stdin))
+        let held = self.group.as_ref().map_or(Ok(()), |group| {
+            let tell = |error| io::Error::other(format!("{}: {error}", group.path().display()));
+            group.enter().map_err(tell)
+        });
+        let started = held
+            .and_then(|()| self.stdin.try_clone())
+            .and_then(|stdin| trampoline::spawn(&self.program, token, stdin))
             .and_then(|pid| {
                 Pid::from_raw(pid).ok_or_else(|| io::Error::other("the system gave process id 0"))
             });
@@ -230,6 +236,10 @@ impl Warden {
                 let silent = now.saturating_sub(self.deadline.read().written()) >= SILENT_AFTER;
                 if gone.killed == Some(Killed::Deadline) && silent {
                     self.close_session();
+                }
+                // In time for the next term, where a kill has made us leave it.
+                if let Some(group) = self.group.as_ref().filter(|_| !self.alone) {
+                    let _ = group.enter();
                 }
             }
         }

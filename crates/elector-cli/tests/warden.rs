@@ -8,6 +8,7 @@ use common::{
     shared_server, signal_process, survivors, wait_until_all_gone, wait_until_gone,
 };
 use rustix::process::Signal;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 use zk_ensemble::{Ensemble, Onlooker, rounds};
 
@@ -243,6 +244,65 @@ fn c9_the_program_is_never_killed_without_cause() {
     onlooker.close().expect("closed");
     run.signal(Signal::TERM);
     assert_eq!(run.end(LONG), Some(0), "{}", run.said());
+}
+
+/// C8: what was there when it was looked up may be gone, or of no kind that the system runs, when the turn comes.
+#[test]
+fn c8_a_program_that_cannot_be_executed_any_more_gives_the_place_up() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let servers = server.connect_string();
+    let directory = tempfile::tempdir().expect("a folder");
+    let file = directory.path().join("program");
+    let sound = "#!/bin/sh\nexit 0\n";
+    for (content, code) in [(None, 127), (Some("\u{7f}ELF of another world"), 126)] {
+        std::fs::write(&file, sound).expect("written");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o700)).expect("its mode");
+        let mut leader = start(&servers, "c8-ahead", "/c8", SHORT);
+        until_leading(&mut leader);
+        let mut next = Elector::run(&servers, "c8", SHORT)
+            .word("/c8")
+            .words("--")
+            .word(file.to_str().expect("a plain path"))
+            .start();
+        next.wait_for("waiting, 2nd of 2");
+        match content {
+            Some(content) => std::fs::write(&file, content).expect("written"),
+            None => std::fs::remove_file(&file).expect("removed"),
+        }
+        leader.kill();
+        assert_eq!(next.end(LONG), Some(code), "{}", next.said());
+        assert!(
+            next.said().contains("cannot be executed") && next.said().contains("resigned"),
+            "{}",
+            next.said()
+        );
+    }
+}
+
+/// C1 where elector hosts the election itself: another one takes over hosting first, and the session is closed there.
+#[test]
+fn c1_a_killed_host_of_a_local_election_costs_no_session_timeout_either() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let local = format!("--local={}", directory.path().join("elections").display());
+    let start = |id: &str| {
+        Elector::new("run").words("--id").word(id).word(&local).word("/job").script(STUBBORN).start()
+    };
+    let mut leader = start("0");
+    until_leading(&mut leader);
+    for round in 1..=rounds(5, 50) {
+        let mut next = start(&round.to_string());
+        next.wait_for("waiting, 2nd of 2");
+        let killed = Instant::now();
+        leader.kill();
+        until_leading(&mut next);
+        println!("round {round}: the next one leads and works after {:?}", killed.elapsed());
+        assert!(killed.elapsed() <= NEXT_LEADS, "{:?}", killed.elapsed());
+        leader = next;
+    }
+    leader.kill();
 }
 
 /// C16: where the system gives no more, the place is given up with a reason.

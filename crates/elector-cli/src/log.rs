@@ -302,14 +302,18 @@ pub(crate) fn complain_in(format: Format, message: &str) {
             object.text("event", About::Error.name()).text("message", message).end() + "\n"
         }
     };
+    let line: Arc<str> = line.into();
     let (tell, written) = sync_channel(1);
     // A reader that stopped reading must not keep the process from ending.
+    let shared = Arc::clone(&line);
     let writer = std::thread::Builder::new().spawn(move || {
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        let _ = std::io::stderr().write_all(shared.as_bytes());
         let _ = tell.send(());
     });
-    if writer.is_ok() {
-        let _ = written.recv_timeout(FLUSH_LIMIT);
+    match writer {
+        Ok(_) => drop(written.recv_timeout(FLUSH_LIMIT)),
+        // Where the system gives no thread, that is most likely what is to be said.
+        Err(_) => drop(std::io::stderr().write_all(line.as_bytes())),
     }
 }
 

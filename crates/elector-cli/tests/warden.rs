@@ -329,6 +329,26 @@ fn c16_without_descriptors_the_place_is_given_up() {
     assert!(next.said().contains("resigned"), "{}", next.said());
 }
 
+/// C16: a user who may not start another process or thread is told so. Root is never limited.
+#[test]
+fn c16_without_processes_the_start_says_so() {
+    if !zk_ensemble::require_programs(&["setpriv", "prlimit"]) || !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "prlimit", "--nproc=1:1"];
+    // Where the build is in a folder of root's, that user cannot even start it.
+    let directory = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o755)).tempdir();
+    let directory = directory.expect("a folder");
+    let copy = directory.path().join("elector");
+    std::fs::copy(env!("CARGO_BIN_EXE_elector"), &copy).expect("copied");
+    let run = ["run", "-z", "127.0.0.1:1", "/processes", "--", "true"];
+    let output = std::process::Command::new(nobody[0]).args(&nobody[1..]).arg(&copy).args(run).output();
+    let output = output.expect("util-linux is there");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(125), "{said}");
+    assert!(said.contains("the system refused what elector needs"), "{said}");
+}
+
 fn children_of(pid: u64) -> Vec<u64> {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it is there").flatten();
     let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());

@@ -59,6 +59,9 @@ impl Signals {
     /// HUP is left alone where it was ignored from the start, which is what `nohup` does: whoever logs out then does
     /// not mean to end anything, neither us nor the program.
     pub(crate) fn new() -> io::Result<Signals> {
+        // Where whoever started us ignores it, the kernel would reap our children itself and tell nobody how they ended.
+        // What is caught goes back to the default in those that we start.
+        signal(SignalKind::child()).map(drop)?;
         let hup_is_ours = !is_ignored(&std::fs::read_to_string("/proc/self/status")?, Signal::HUP);
         let forward = [Signal::HUP, Signal::QUIT, Signal::USR1, Signal::USR2, Signal::WINCH];
         let asked = [Asked::Stop(Signal::TERM), Asked::Stop(Signal::INT), Asked::Pause]

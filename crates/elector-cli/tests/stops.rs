@@ -148,6 +148,19 @@ fn under_nohup_a_logout_ends_nothing() {
     assert!(!run.said().contains("HUP"), "{}", run.said());
 }
 
+/// Some service managers and test runners ignore SIGCHLD, and children inherit that.
+#[test]
+fn the_programs_end_is_seen_where_sigchld_was_ignored() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let run = Elector::run(&server.connect_string(), "one", SHORT).word("/unheard").script("exit 3");
+    let script = "trap '' CHLD; exec \"$@\"";
+    let mut run = run.through(&["bash", "-c", script, "bash"]).start();
+    assert_eq!(run.end(LONG), Some(3), "{}", run.said());
+}
+
 /// The state of a process: R, S, T...
 fn state(pid: u32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

@@ -82,8 +82,13 @@ impl Sessions {
         self.last_id = id;
     }
 
+    /// Puts a timeout on record; whether the session is there. It is in force as well: a replay sees no
+    /// handshake that would say so.
     pub(crate) fn set_recorded(&mut self, id: i64, timeout_ms: i32) -> bool {
-        self.all.get_mut(&id).map(|session| session.recorded_ms = timeout_ms).is_some()
+        let Some(session) = self.all.get_mut(&id) else { return false };
+        session.recorded_ms = timeout_ms;
+        session.timeout = millis(timeout_ms);
+        true
     }
 
     /// The session goes on over this connection, with this timeout from now on.

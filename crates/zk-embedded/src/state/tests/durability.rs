@@ -158,3 +158,28 @@ fn sequence_numbers_and_session_ids_are_not_given_twice_after_a_restart() {
     assert!(later > session);
     assert_eq!(lab.create(me, "/p/s", CreateMode::PersistentSequential).unwrap(), "/p/s0000000001");
 }
+
+/// A client that was promised a longer timeout when it came back has it after a restart too, whether the
+/// promise is read from the log or from a snapshot.
+#[test]
+fn a_timeout_that_a_resumption_made_longer_is_the_one_that_a_restart_begins_with() {
+    let mut lab = Lab::new();
+    let (_, session, password) = lab.handshake(0, &[], 4_000);
+    let (early, so_far) = (lab.state.snapshot(), lab.records.len());
+    lab.handshake(session, &password, 30_000);
+    let replay = |mut state: State, records: &[(i64, Vec<u8>)]| {
+        for (zxid, record) in records {
+            state.replay(*zxid, record).unwrap();
+        }
+        state
+    };
+    let snapshot = |bytes: &[u8]| State::from_snapshot(bytes, Limits::default()).unwrap();
+    for mut state in [
+        replay(State::new(Limits::default(), BASE), &lab.records),
+        replay(snapshot(&early), &lab.records[so_far..]),
+        snapshot(&lab.state.snapshot()),
+    ] {
+        state.revive(lab.now);
+        assert_eq!(state.next_deadline(), Some(lab.now.elapsed + Duration::from_secs(30)));
+    }
+}

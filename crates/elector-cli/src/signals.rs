@@ -53,6 +53,16 @@ fn of_the_terminal() -> SigSet {
     SigSet::from_iter([nix::sys::signal::Signal::SIGTTIN, nix::sys::signal::Signal::SIGTTOU])
 }
 
+/// INT or TERM, where nothing has to be stopped in order: whoever only asks leaves at once, with the exit status
+/// that tells so. Needs a tokio runtime; until it is first awaited the signals end the process by themselves.
+pub(crate) async fn told_to_end() -> io::Result<Signal> {
+    let (mut int, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(tokio::select! {
+        _ = int.recv() => Signal::INT,
+        _ = term.recv() => Signal::TERM,
+    })
+}
+
 impl Signals {
     /// Takes the signals over. Needs a tokio runtime.
     ///

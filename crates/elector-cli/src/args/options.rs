@@ -171,8 +171,7 @@ impl<'a> Sources<'a> {
 
     fn common(&mut self, args: &'a CommonArgs, election: Option<&OsString>) -> Result<Common, String> {
         let place = place::pick(self, args)?;
-        let election = election.ok_or("no election given: it is an absolute path, such as /billing")?;
-        let election = election.to_str().ok_or("the election's path is not valid UTF-8")?;
+        let election = place::election(election)?;
         let connect_timeout =
             self.duration("connect-timeout", args.connect_timeout.as_ref(), (100 * MS, 24 * HOUR))?;
         let credentials = match self.pick("auth-file", args.auth_file.as_ref()) {
@@ -188,7 +187,6 @@ impl<'a> Sources<'a> {
                     .into(),
             );
         }
-        let election = election.to_string();
         Ok(Common { place, election, connect_timeout, credentials, quiet, warnings, details: Vec::new() })
     }
 }

@@ -4,6 +4,7 @@ use super::grammar::{CommonArgs, LOCAL_ALONE};
 use super::options::Sources;
 use super::values::Given;
 use elector::{Elector, StartError};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -97,6 +98,16 @@ fn servers(given: &Given<'_>) -> Result<String, String> {
     match Elector::builder(list, "/any").check() {
         Err(StartError::Servers(why)) => Err(format!("{}: {why}", given.from)),
         _ => Ok(list.to_string()),
+    }
+}
+
+/// The election's path, which the library judges.
+pub(super) fn election(given: Option<&OsString>) -> Result<String, String> {
+    let path = given.ok_or("no election given: it is an absolute path, such as /billing")?;
+    let path = path.to_str().ok_or("the election's path is not valid UTF-8")?;
+    match Elector::builder("any:2181", path).check() {
+        Err(StartError::Path(why)) => Err(why.to_string()),
+        _ => Ok(path.to_string()),
     }
 }
 

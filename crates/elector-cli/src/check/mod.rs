@@ -10,13 +10,13 @@ mod servers;
 use crate::args::{RunOptions, Where};
 use crate::local::{Directory, Outlook, Site, look, shown};
 use crate::program::{self, NotRunnable};
+use crate::signals::told_to_end;
 use crate::text::{compact, escape, spaced};
 use crate::{exit, log, text};
 use elector::{Elector, Layout, Place, ReadError, Reader, Snapshot};
 use report::Report;
 use sample::Outcome;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 use zk_session::ConnectString;
 
 /// From the end of a session to the next program's start on an idle machine: what the servers' clocks and a
@@ -42,16 +42,9 @@ pub(crate) fn check(options: &RunOptions) -> u8 {
     };
     let checked = runtime.block_on(async {
         let mut report = Report::default();
-        let interrupted = async {
-            let (mut int, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-            Ok::<SignalKind, std::io::Error>(tokio::select! {
-                _ = int.recv() => SignalKind::interrupt(),
-                _ = term.recv() => SignalKind::terminate(),
-            })
-        };
         tokio::select! {
             () = all(options, &mut report) => Ok(report),
-            Ok(signal) = interrupted => Err(exit::by_signal(signal.as_raw_value())),
+            Ok(signal) = told_to_end() => Err(exit::by_signal(signal.as_raw())),
         }
     });
     // A look-up of a name that hangs in the system's resolver must not hold up the answer.

@@ -8,6 +8,7 @@ mod show;
 
 use crate::args::{StatusOptions, Where};
 use crate::local::{self, Directory, Outlook, Site};
+use crate::signals::told_to_end;
 use crate::{exit, log, text};
 use elector::{Place, ReadError, Reader, Snapshot};
 use show::{Answer, Contender, Read, Scope, Seen, Unknown};
@@ -127,10 +128,15 @@ fn read(options: &StatusOptions, place: Place) -> Result<Result<Snapshot, ReadEr
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime
         .map_err(|error| (format!("the system refused what elector needs: {error}"), exit::FAILURE))?;
-    let read = runtime.block_on(read_within(options, place));
+    let read = runtime.block_on(async {
+        tokio::select! {
+            read = read_within(options, place) => Ok(read),
+            Ok(signal) = told_to_end() => Err(("interrupted".into(), exit::by_signal(signal.as_raw()))),
+        }
+    });
     // A look-up of a name that hangs in the system's resolver must not hold up the answer.
     runtime.shutdown_background();
-    Ok(read)
+    read
 }
 
 /// Reads within the limit; a connection that ends half-way is no answer yet.

@@ -17,7 +17,7 @@
 //! | `ensemble`, `lone` | a model of three servers; the embedded server on a disk that fails |
 //! | [`record`], [`story`], [`shrink`], [`Tally`] | what happened, told, made short, summed up |
 //!
-//! What is checked, and why it is built so: `docs/simulation.md`, `docs/decisions/0013-the-simulator.md`.
+//! What is checked, and why it is built so: `docs/simulation.md`, `docs/decisions/0014-the-simulator.md`.
 #![forbid(unsafe_code)]
 
 mod client;

@@ -6,14 +6,14 @@ elector: at most one of many copies of a program leads, on Apache ZooKeeper
 
 Usage: elector COMMAND [OPTIONS]
 
-  run        Run a program only while it leads; stop it when it does not
-  check      Before production: what a run would find here, and what to mend
-  status     Show who leads, who waits, and how fresh the answer is
-  observe    Print each change of leader, until interrupted
-  demo       Three contenders on this machine: kill the leader and watch
-  serve      A one-machine ZooKeeper server for development and tests
-  completions Print what bash, zsh or fish needs to complete all this
-  man        Write the man pages into a directory
+  run          Run a program only while it leads; stop it when it does not
+  check        Before production: what a run would find here, and what to mend
+  status       Show who leads, who waits, and how fresh the answer is
+  observe      Print each change of leader, until interrupted
+  demo         Three contenders on this machine: kill the leader and watch
+  serve        A one-machine ZooKeeper server for development and tests
+  completions  Print what bash, zsh or fish needs to complete all this
+  man          Write the man pages into a directory
 
 Where elections are held (say exactly one; there is no default):
   -z, --zookeeper LIST  the ensemble: zk1:2181,zk2:2181,zk3:2181[/chroot]
@@ -163,7 +163,7 @@ Shows who leads, who waits, and how fresh the answer is.
   -q, --quiet               no warnings
 
 Exit status: 0 somebody leads; 3 nobody leads; 4 not known: not reachable in time; 2 usage, refused credentials, no
-permission.
+permission; 125 elector failed; 130 INT.
 ";
 
 /// `elector observe --help` and `-h`.
@@ -216,8 +216,8 @@ stat, mntr, ruok and isro are answered, as in: echo srvr | nc 127.0.0.1 2181
 
 Signals: TERM and INT (also HUP and QUIT) stop accepting, sync and free DIR; a second one ends it at once.
 
-Exit status: 0 after such a signal, 130 after INT; 2 usage, address taken, DIR in use, of another user, damaged or of a version
-that this one cannot read; 125 DIR cannot be written any more or was removed, or elector failed.
+Exit status: 0 after such a signal, 130 after INT; 2 usage, address taken, DIR in use, of another user, damaged or of
+a version that this one cannot read; 125 DIR cannot be written any more or was removed, or elector failed.
 ";
 
 /// `elector demo --help` and `-h`.

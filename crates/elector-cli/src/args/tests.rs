@@ -273,3 +273,29 @@ fn help_is_short_or_long_and_belongs_to_its_command() {
     assert!(text("--version").starts_with("elector 0."));
     assert!(run("run -z a /b -- x --help").is_ok(), "the program's own arguments are not ours");
 }
+
+/// Each command line that a reader may copy is one.
+#[test]
+fn the_command_lines_of_the_pages_are_accepted() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let pages =
+        std::fs::read_dir(folder.join("docs")).expect("the pages").flatten().map(|entry| entry.path());
+    let pages = pages.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let mut count = 0;
+    for page in pages.chain([folder.join("README.md")]) {
+        let text = std::fs::read_to_string(&page).expect("a page");
+        let lines = text.split("```").skip(1).step_by(2).flat_map(str::lines);
+        for line in lines.filter(|line| line.starts_with("elector ")) {
+            // What the shell takes for itself ends the words; quotes stand only in what the program gets.
+            let line = line.split([';', '&', '|', '>', '#']).next().unwrap_or_default();
+            let line = line.trim_start_matches("elector");
+            // The examples of three machines set it once.
+            let place = [("ELECTOR_ZOOKEEPER", "zk1:2181")];
+            let env = if line.contains("-z") || line.contains("--local") { &[][..] } else { &place };
+            let parsed = parse(&words(line), &environment(env));
+            assert!(parsed.is_ok(), "{}: elector{line}: {parsed:?}", page.display());
+            count += 1;
+        }
+    }
+    assert!(count >= 10, "only {count} command lines were found");
+}

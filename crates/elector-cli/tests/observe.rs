@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zk_ensemble::{Ensemble, Kind, Onlooker, Proxy, rounds};
 
 fn observe(servers: &str, options: &str) -> Running {
@@ -209,6 +209,22 @@ fn judge(printed: &str, led: &BTreeSet<u64>) -> (usize, usize) {
     (leaders, gaps)
 }
 
+/// Lets a few more changes be told, and judges all that was. What was printed.
+fn end_and_judge(observer: &Running, truth: Truth, rotating: Rotating) -> String {
+    let told = observer.printed().lines().count();
+    let until = Instant::now() + LONG;
+    while observer.printed().lines().count() < told + 4 {
+        assert!(Instant::now() < until, "nothing more is told: {}", observer.printed());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let led = truth.end();
+    let printed = observer.printed();
+    drop(rotating);
+    let (leaders, gaps) = judge(&printed, &led);
+    println!("{leaders} leaders told of {}, {gaps} gaps", led.len());
+    printed
+}
+
 #[test]
 fn fifty_hand_overs_in_a_row_are_complete_or_a_gap_is_told() {
     if !zk_ensemble::require() {
@@ -258,15 +274,7 @@ fn through_a_rolling_restart_no_line_lies_and_no_gap_is_unsaid() {
             std::thread::sleep(Duration::from_millis(300));
         }
     }
-    let told = observer.printed().lines().count();
-    while observer.printed().lines().count() < told + 4 {
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let led = truth.end();
-    let printed = observer.printed();
-    drop(rotating);
-    let (leaders, gaps) = judge(&printed, &led);
-    println!("{leaders} leaders told of {}, {gaps} gaps", led.len());
+    let printed = end_and_judge(&observer, truth, rotating);
     assert!(printed.contains("\"unknown\""), "its own server was restarted as well:\n{printed}");
 }
 
@@ -291,15 +299,7 @@ fn behind_a_cut_no_line_lies_and_no_gap_is_unsaid() {
     ensemble.heal_peers(follower);
     let back = observer.wait_for_output("\"leader\"");
     assert!(back.contains("\"gap\":true"), "many led meanwhile: {back}");
-    let told = observer.printed().lines().count();
-    while observer.printed().lines().count() < told + 4 {
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let led = truth.end();
-    let printed = observer.printed();
-    drop(rotating);
-    let (leaders, gaps) = judge(&printed, &led);
-    println!("{leaders} leaders told of {}, {gaps} gaps", led.len());
+    end_and_judge(&observer, truth, rotating);
 }
 
 /// Longer unseen than its session lives: another session, and whoever led meanwhile is a gap.

@@ -45,7 +45,14 @@
 //! - Characters above U+FFFF, which no node's name has, come back as UTF-8 where Java writes two surrogates.
 //!   `checkWatches` for a path without a slash finds none (-121), where Java fails (-5).
 //! - A client that has closed its sending side still gets the answers to what it asked before.
-//! - Of the four-letter words `ruok`, `isro`, `srvr`, `stat`, `mntr`, and `envi` with the version alone.
+//! - A connection whose handshake does not come within 10 s is closed, as is one that takes more than 30 s for
+//!   a frame longer than 64 KiB. One address may have 1000 connections, where Apache's default is 60.
+//! - After "unimplemented" for what is not there the connection stays open, except for types that 3.9 does not
+//!   know either. A multi with the creation of a TTL node in it is refused as a whole (-5). With SASL not set
+//!   up, 3.9 answers its first message with nothing and no error.
+//! - Of the four-letter words `ruok`, `isro`, `srvr`, `stat`, `mntr` with the lines that tools read, and `envi`
+//!   with the version alone, all without a whitelist; the others are refused as by one. No HTTP on port 8080.
+//! - Its files are its own: Apache's logs and snapshots cannot be read, nor the other way.
 //!
 //! | module | what |
 //! |---|---|

@@ -40,8 +40,8 @@
 //!   told that their session is gone, and come back.
 //! - Types -10 (createSession) and 20 (deleteContainer) are refused when they come from clients.
 //! - Bounds that Apache's server lacks: nodes, bytes of the tree and of a transaction (-125), 1024 entries in
-//!   an access control list (-114), 32 credentials of at most 4 KiB (-115), sessions, connections, watches,
-//!   and 16 MiB that a client has not read, a single answer included (the connection is closed).
+//!   an access control list (-114), 32 credentials of at most 4 KiB (-115), sessions, connections, bytes
+//!   of watched paths, 12 MiB of one answer, and 16 MiB that a client has not read (the connection is closed).
 //! - Characters above U+FFFF, which no node's name has, come back as UTF-8 where Java writes two surrogates.
 //!   `checkWatches` for a path without a slash finds none (-121), where Java fails (-5).
 //! - A client that has closed its sending side still gets the answers to what it asked before.

@@ -35,7 +35,7 @@ use self::watches::Watches;
 
 pub use self::change::ReplayError;
 pub use self::digest::digest_id;
-pub use self::watches::WatchLimits;
+pub use self::watches::{WATCH_OVERHEAD, WatchLimits};
 
 /// Bytes of a session's password.
 pub const PASSWORD: usize = change::PASSWORD;
@@ -147,9 +147,12 @@ pub enum Farewell {
     /// A request of no known type.
     #[error("unknown type of request: {0}")]
     UnknownRequest(i32),
-    /// More watches than one connection, or all, may have.
+    /// The watches of one connection, or of all, take more than they may.
     #[error("too many watches")]
     TooManyWatches,
+    /// An answer longer than any may be, in bytes.
+    #[error("the answer has {0} bytes")]
+    LongAnswer(usize),
     /// As many sessions as there may be.
     #[error("too many sessions")]
     TooManySessions,

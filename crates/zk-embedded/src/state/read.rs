@@ -21,6 +21,9 @@ impl From<ErrorCode> for Trouble {
 
 type Outcome = Result<Response, Trouble>;
 
+/// Bytes of one answer. A list of names that would be longer is not even made.
+pub(crate) const LONGEST_ANSWER: usize = 12 << 20;
+
 impl State {
     /// Answers whatever changes nothing but watches.
     pub(super) fn read(&mut self, connection: ConnectionId, session: i64, request: Request) -> Outcome {
@@ -46,7 +49,7 @@ impl State {
                 Ok(response)
             }
             Request::GetChildren { path, watch } => {
-                let names = names(self.readable(connection, &path)?);
+                let names = names(self.readable(connection, &path)?)?;
                 if watch {
                     self.watch(connection, Mode::Child, &path)?;
                 }
@@ -54,7 +57,7 @@ impl State {
             }
             Request::GetChildren2 { path, watch } => {
                 let node = self.readable(connection, &path)?;
-                let response = Response::Children2 { names: names(node), stat: node.stat() };
+                let response = Response::Children2 { names: names(node)?, stat: node.stat() };
                 if watch {
                     self.watch(connection, Mode::Child, &path)?;
                 }
@@ -63,7 +66,7 @@ impl State {
             Request::GetAcl { path } => self.get_acl(connection, &path),
             Request::GetEphemerals { prefix } => {
                 let own = self.tree.ephemerals_of(session).filter(|path| path.starts_with(&prefix));
-                Ok(Response::Ephemerals(own.map(str::to_owned).collect()))
+                Ok(Response::Ephemerals(list(own)?))
             }
             Request::CountDescendants { path } => {
                 self.readable(connection, &path)?;
@@ -127,8 +130,18 @@ impl State {
     }
 }
 
-fn names(node: &Node) -> Vec<String> {
-    node.children.iter().map(|name| name.clone().into_string()).collect()
+fn names(node: &Node) -> Result<Vec<String>, Trouble> {
+    list(node.children.iter().map(|name| &**name))
+}
+
+/// The names as an answer has them, if they are not too long for one.
+fn list<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Result<Vec<String>, Trouble> {
+    const PREFIX: usize = 4;
+    let bytes: usize = names.clone().map(|name| PREFIX + name.len()).sum();
+    if bytes > LONGEST_ANSWER {
+        return Err(Trouble::Hangup(Farewell::LongAnswer(bytes)));
+    }
+    Ok(names.map(str::to_owned).collect())
 }
 
 /// The kinds of watches that a removal names. Nobody has recursive ones yet.

@@ -112,7 +112,7 @@ impl Tree {
     }
 
     /// Paths of the session's ephemeral nodes, in order.
-    pub(crate) fn ephemerals_of(&self, session: i64) -> impl Iterator<Item = &str> {
+    pub(crate) fn ephemerals_of(&self, session: i64) -> impl Iterator<Item = &str> + Clone {
         self.ephemerals.get(&session).into_iter().flatten().map(AsRef::as_ref)
     }
 

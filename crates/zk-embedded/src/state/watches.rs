@@ -24,7 +24,11 @@ pub(crate) enum Mode {
 
 const MODES: usize = 3;
 
-/// Watches that a connection, or all of them, may have at most.
+/// Bytes that a watch takes beside its path: its places in the two tables.
+pub const WATCH_OVERHEAD: usize = 256;
+
+/// Bytes that the watches of a connection, or of all of them, may take at most. Each takes
+/// [`WATCH_OVERHEAD`], and its path; in all a path counts once, however many watch it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WatchLimits {
     /// Of one connection.
@@ -35,20 +39,41 @@ pub struct WatchLimits {
 
 impl Default for WatchLimits {
     fn default() -> Self {
-        Self { per_connection: 200_000, total: 1_000_000 }
+        Self { per_connection: 16 << 20, total: 32 << 20 }
     }
 }
 
-/// There are as many watches as there may be.
+/// The watches take as much as they may.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooMany;
 
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
     watchers: [HashMap<Arc<str>, BTreeSet<ConnectionId>>; MODES],
-    paths: HashMap<ConnectionId, [HashSet<Arc<str>>; MODES]>,
+    paths: HashMap<ConnectionId, Own>,
     count: usize,
+    /// What all take.
+    bytes: usize,
     limits: WatchLimits,
+}
+
+/// The watches of one connection.
+#[derive(Debug, Default)]
+struct Own {
+    paths: [HashSet<Arc<str>>; MODES],
+    /// What they take.
+    bytes: usize,
+}
+
+impl Own {
+    /// Takes one out; whether it was there.
+    fn remove(&mut self, mode: Mode, path: &str) -> bool {
+        let was_there = self.paths[mode as usize].remove(path);
+        if was_there {
+            self.bytes -= WATCH_OVERHEAD + path.len();
+        }
+        was_there
+    }
 }
 
 impl Watches {
@@ -60,37 +85,40 @@ impl Watches {
         if self.has(connection, mode, path) {
             return Ok(());
         }
-        let paths = self.paths.entry(connection).or_default();
-        let own: usize = paths.iter().map(HashSet::len).sum();
-        if own >= self.limits.per_connection || self.count >= self.limits.total {
+        let table = &mut self.watchers[mode as usize];
+        let known = table.get_key_value(path).map(|(path, _)| Arc::clone(path));
+        let more = WATCH_OVERHEAD + known.as_ref().map_or(path.len(), |_| 0);
+        let own = self.paths.entry(connection).or_default();
+        let own_bytes = own.bytes + WATCH_OVERHEAD + path.len();
+        if own_bytes > self.limits.per_connection || self.bytes + more > self.limits.total {
             return Err(TooMany);
         }
-        let table = &mut self.watchers[mode as usize];
-        let shared = table.get_key_value(path).map_or_else(|| Arc::from(path), |(path, _)| Arc::clone(path));
-        paths[mode as usize].insert(Arc::clone(&shared));
+        let shared = known.unwrap_or_else(|| Arc::from(path));
+        own.paths[mode as usize].insert(Arc::clone(&shared));
+        own.bytes = own_bytes;
         table.entry(shared).or_default().insert(connection);
+        self.bytes += more;
         self.count += 1;
         Ok(())
     }
 
     pub(crate) fn has(&self, connection: ConnectionId, mode: Mode, path: &str) -> bool {
-        self.paths.get(&connection).is_some_and(|paths| paths[mode as usize].contains(path))
+        self.paths.get(&connection).is_some_and(|own| own.paths[mode as usize].contains(path))
     }
 
     /// Takes one watch back; whether it was there.
     pub(crate) fn remove(&mut self, connection: ConnectionId, mode: Mode, path: &str) -> bool {
-        let Some(paths) = self.paths.get_mut(&connection) else { return false };
-        if !paths[mode as usize].remove(path) {
-            return false;
+        let was_there = self.paths.get_mut(&connection).is_some_and(|own| own.remove(mode, path));
+        if was_there {
+            self.forget(connection, mode, path);
         }
-        self.forget(connection, mode, path);
-        true
+        was_there
     }
 
     /// The connection is gone.
     pub(crate) fn close(&mut self, connection: ConnectionId) {
-        let Some(paths) = self.paths.remove(&connection) else { return };
-        for (mode, paths) in [Mode::Data, Mode::Child, Mode::Persistent].into_iter().zip(paths) {
+        let Some(own) = self.paths.remove(&connection) else { return };
+        for (mode, paths) in [Mode::Data, Mode::Child, Mode::Persistent].into_iter().zip(own.paths) {
             for path in paths {
                 self.forget(connection, mode, &path);
             }
@@ -107,10 +135,13 @@ impl Watches {
         };
         let mut hear = self.watchers[Mode::Persistent as usize].get(path).cloned().unwrap_or_default();
         for mode in used {
-            for connection in self.watchers[*mode as usize].remove(path).unwrap_or_default() {
-                if let Some(paths) = self.paths.get_mut(&connection) {
-                    paths[*mode as usize].remove(path);
+            let Some(watchers) = self.watchers[*mode as usize].remove(path) else { continue };
+            self.bytes -= path.len();
+            for connection in watchers {
+                if let Some(own) = self.paths.get_mut(&connection) {
+                    own.remove(*mode, path);
                 }
+                self.bytes -= WATCH_OVERHEAD;
                 self.count -= 1;
                 hear.insert(connection);
             }
@@ -129,8 +160,10 @@ impl Watches {
             watchers.remove(&connection);
             if watchers.is_empty() {
                 table.remove(path);
+                self.bytes -= path.len();
             }
         }
+        self.bytes -= WATCH_OVERHEAD;
         self.count -= 1;
     }
 }
@@ -174,13 +207,14 @@ mod tests {
         watches.add(YOU, Mode::Data, "/a").unwrap();
         watches.close(ME);
         watches.close(YOU);
-        assert_eq!(watches.count(), 0);
+        assert_eq!((watches.count(), watches.bytes), (0, 0));
         assert!(watches.paths.is_empty() && watches.watchers.iter().all(HashMap::is_empty));
     }
 
     #[test]
     fn limits_hold() {
-        let mut watches = Watches::new(WatchLimits { per_connection: 2, total: 3 });
+        const ONE: usize = WATCH_OVERHEAD + 2;
+        let mut watches = Watches::new(WatchLimits { per_connection: 2 * ONE, total: 3 * ONE });
         watches.add(ME, Mode::Data, "/a").unwrap();
         watches.add(ME, Mode::Child, "/a").unwrap();
         assert_eq!(watches.add(ME, Mode::Data, "/b"), Err(TooMany));
@@ -188,5 +222,19 @@ mod tests {
         assert_eq!(watches.add(YOU, Mode::Data, "/b"), Err(TooMany));
         assert!(watches.remove(ME, Mode::Data, "/a") && !watches.remove(ME, Mode::Data, "/a"));
         assert_eq!(watches.add(YOU, Mode::Data, "/b"), Ok(()));
+    }
+
+    #[test]
+    fn a_path_counts_once_in_all_and_for_each_who_watches_it() {
+        let path = format!("/{}", "x".repeat(1 << 20));
+        let mut watches = Watches::new(WatchLimits { per_connection: 2 << 20, total: 3 << 20 });
+        for connection in 1..=100 {
+            watches.add(ConnectionId(connection), Mode::Data, &path).unwrap();
+            watches.add(ConnectionId(connection), Mode::Data, &path).unwrap();
+        }
+        assert_eq!(watches.add(ME, Mode::Data, &format!("{path}y")), Err(TooMany));
+        watches.fire(EventKind::Created, &path);
+        assert_eq!(watches.bytes, 0);
+        assert_eq!(watches.add(ME, Mode::Data, &format!("{path}y")), Ok(()));
     }
 }

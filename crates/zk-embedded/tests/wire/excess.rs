@@ -77,10 +77,10 @@ fn deep_paths_are_paths() {
     assert!(client.call(&exists(&"/a".repeat(1000), false)).1.is_ok());
 }
 
-/// W16: a hundred thousand watches set again at once, thrice: in the end too many for one connection, which is
-/// closed, and nobody else's affair.
+/// W16: tens of thousands of watches set again at once, thrice: in the end too many for one connection, which
+/// is closed, and nobody else's affair.
 #[test]
-fn watches_by_the_hundred_thousand_are_bounded() {
+fn watches_by_the_ten_thousand_are_bounded() {
     let server = TestServer::start().unwrap();
     let mut honest = Client::connect(server.address(), LONG);
     let mut greedy = Client::connect(server.address(), LONG);
@@ -89,7 +89,7 @@ fn watches_by_the_hundred_thousand_are_bounded() {
         let watches = Request::SetWatches {
             relative_zxid: zxid,
             data: Vec::new(),
-            exist: (0..100_000).map(|number| format!("/{round}{number:x}")).collect(),
+            exist: (0..30_000).map(|number| format!("/{round}{number:x}")).collect(),
             child: Vec::new(),
         };
         greedy.send(&watches);

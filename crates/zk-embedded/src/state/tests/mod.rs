@@ -15,7 +15,7 @@ use zk_wire::{
     Stat, perms,
 };
 
-use super::{ConnectionId, Effects, Farewell, Limits, Moment, Output, PASSWORD, State};
+use super::{ConnectionId, Effects, Farewell, Limits, Moment, Output, PASSWORD, State, WATCH_OVERHEAD};
 
 /// The zxid before the first one.
 const BASE: i64 = 100;

@@ -203,3 +203,19 @@ fn the_tree_keeps_within_its_limits() {
     lab.create(me, "/b", CreateMode::Persistent).unwrap();
     assert_eq!(lab.state.counts().bytes, weight);
 }
+
+#[test]
+fn a_list_too_long_for_an_answer_is_not_made() {
+    let mut lab = Lab::new();
+    let me = lab.connect();
+    lab.create(me, "/p", CreateMode::Persistent).unwrap();
+    for number in 0..13 {
+        let name = format!("/p/{number:02}{}", "n".repeat((1 << 20) - 64));
+        lab.create(me, &name, CreateMode::Persistent).unwrap();
+        if number < 12 {
+            assert!(lab.call(me, children("/p", false)).is_ok(), "{number}");
+        }
+    }
+    lab.run(|state, now, effects| state.request(me, 99, 8, Ok(children("/p", false)), now, effects));
+    assert!(matches!(lab.hung_up(me), Some(Farewell::LongAnswer(13_000_000..))));
+}

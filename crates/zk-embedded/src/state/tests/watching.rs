@@ -193,7 +193,7 @@ fn watches_are_the_connections_and_go_with_it() {
 /// W16: more watches than there may be.
 #[test]
 fn too_many_watches_end_the_connection() {
-    let watches = crate::state::WatchLimits { per_connection: 3, total: 100 };
+    let watches = crate::state::WatchLimits { per_connection: 3 * (WATCH_OVERHEAD + 2), total: 1 << 20 };
     let mut lab = Lab::with(Limits { watches, ..Limits::default() });
     let me = lab.connect();
     let data = (0..5).map(|number| format!("/{number}")).collect();

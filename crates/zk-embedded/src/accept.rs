@@ -35,7 +35,10 @@ pub(crate) async fn serve(mut listener: impl Accept, shared: Arc<Shared>) {
                 Ok(guest) => {
                     tokio::spawn(connection::serve(stream, peer, guest, Arc::clone(&shared)));
                 }
-                Err(why) => shared.notices().ended(&peer, why),
+                Err(why) => {
+                    shared.tell_full(why.clone());
+                    shared.notices().ended(&peer, why);
+                }
             },
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {

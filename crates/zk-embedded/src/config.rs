@@ -95,6 +95,8 @@ pub enum Notice {
     },
     /// Connections cannot be accepted at the moment.
     NoAccept(std::io::Error),
+    /// Clients are turned away because there are as many as there may be. Told once, then once a minute.
+    Full(Ended),
 }
 
 impl fmt::Display for Notice {
@@ -105,6 +107,7 @@ impl fmt::Display for Notice {
             Self::NoSnapshot(error) => write!(f, "no snapshot was stored: {error}"),
             Self::Ended { peer, why } => write!(f, "connection of {peer} ended: {why}"),
             Self::NoAccept(error) => write!(f, "cannot accept connections at the moment: {error}"),
+            Self::Full(why) => write!(f, "clients are turned away: {why}"),
         }
     }
 }

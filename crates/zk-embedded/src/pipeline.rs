@@ -279,6 +279,9 @@ impl Pipeline {
             if let (Output::Hangup(why), Some(link)) = (&output, self.links.get(&connection))
                 && is_worth_telling(*why)
             {
+                if *why == Farewell::TooManySessions {
+                    self.shared.tell_full(*why);
+                }
                 self.shared.notices().ended(&link.peer, *why);
             }
             let delivery = turn.deliveries.entry(connection).or_default();

@@ -151,6 +151,13 @@ impl Server {
         seen.ok().and_then(|why| why.clone()).unwrap_or_else(|| Arc::new(Fatal::Panicked))
     }
 
+    /// How many connections there may be at a time: as many as were configured, or fewer if the process may
+    /// not open so many files.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.shared.room()
+    }
+
     /// Ends a session as if its client had been silent for too long; whether there was such a session.
     /// Returns when the end is on disk.
     ///

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use zk_wire::{ConnectRequest, DecodeError, Request, RequestHeader};
 
-use crate::config::{Config, Ended, Notices};
+use crate::config::{Config, Ended, Notice, Notices};
 use crate::link::Link;
 use crate::state::{ConnectionId, Moment};
 
@@ -19,6 +19,9 @@ pub(crate) const QUEUE: usize = 1024;
 const INPUT_BUDGET: usize = (24 << 20) / BUDGET_UNIT;
 /// The unit of that budget, in bytes.
 pub(crate) const BUDGET_UNIT: usize = 1 << 10;
+
+/// That clients are turned away is said so often.
+const TELL_FULL: Duration = Duration::from_secs(60);
 
 /// Descriptors that connections leave to the journal and to the rest of the process: a server that could not
 /// open its next segment would have to end.
@@ -94,6 +97,8 @@ pub(crate) struct Shared {
     /// Connections at a time.
     room: usize,
     guests: Mutex<HashMap<IpAddr, usize>>,
+    /// When it was last said that clients are turned away.
+    full_told: Mutex<Option<Duration>>,
 }
 
 impl Shared {
@@ -110,6 +115,7 @@ impl Shared {
             sent: AtomicU64::new(0),
             next_connection: AtomicU64::new(1),
             guests: Mutex::new(HashMap::new()),
+            full_told: Mutex::new(None),
         }
     }
 
@@ -124,6 +130,22 @@ impl Shared {
 
     pub(crate) fn notices(&self) -> &Notices {
         &self.config.notices
+    }
+
+    /// Connections that there may be at a time.
+    pub(crate) fn room(&self) -> usize {
+        self.room
+    }
+
+    /// Somebody was turned away because there are as many as there may be.
+    pub(crate) fn tell_full(&self, why: impl Into<Ended>) {
+        let now = self.elapsed();
+        let mut told = self.full_told.lock().expect("nobody panics while holding it");
+        if told.is_none_or(|told| now > told + TELL_FULL) {
+            *told = Some(now);
+            drop(told);
+            self.notices().tell(Notice::Full(why.into()));
+        }
     }
 
     pub(crate) fn new_connection(&self) -> ConnectionId {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use zk_embedded::testing::TestServer;
-use zk_embedded::{Config, Listener, Server};
+use zk_embedded::{Config, Listener, Notice, Notices, Server};
 use zk_wire::CreateMode;
 
 use crate::client::{Client, LIMIT, create, exists};
@@ -78,4 +78,21 @@ fn a_storm_of_connections_passes() {
         }
     }
     Client::connect(server.address(), LONG).call(&exists("/", false)).1.unwrap();
+}
+
+/// As many sessions as there may be: those who look after the server hear of it, once.
+#[test]
+fn it_is_said_once_that_clients_are_turned_away() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let notices = Notices::new(move |notice| {
+        if matches!(notice, Notice::Full(_)) {
+            let _ = tell.send(notice.to_string());
+        }
+    });
+    let server = TestServer::builder().notices(notices).limits(|limits| limits.sessions = 2).start().unwrap();
+    let mut clients: Vec<Client> = (0..6).map(|_| Client::plain(server.address())).collect();
+    let got_in = clients.iter_mut().filter_map(|client| client.handshake(0, &[0; 16], LONG, 0)).count();
+    assert_eq!(got_in, 2);
+    drop(server);
+    assert_eq!(told.iter().collect::<Vec<_>>(), ["clients are turned away: too many sessions"]);
 }

@@ -7,7 +7,7 @@ use crate::args::ServeOptions;
 use crate::log::{About, Entry, Level, Log};
 use crate::signals::{Asked, Signals, outlast_the_terminal};
 use crate::{exit, log, notify};
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Weak};
@@ -45,6 +45,7 @@ struct Serving<'a> {
 
 impl Serving<'_> {
     async fn play_out(mut self) -> u8 {
+        allow_many_files();
         let (config, listen) = (self.config(), self.options.listen);
         let starting = spawn_blocking(move || start(config, listen));
         let started = tokio::select! {
@@ -66,7 +67,7 @@ impl Serving<'_> {
                 return exit::FAILURE;
             }
         };
-        self.greet(address);
+        self.greet(address, server.room());
         notify::tell(notify::READY);
         let signal = tokio::select! {
             signal = asked_to_end(&mut self.signals, &self.log) => signal,
@@ -86,13 +87,20 @@ impl Serving<'_> {
         }
     }
 
-    fn greet(&self, address: SocketAddr) {
+    fn greet(&self, address: SocketAddr, room: usize) {
         let message = format!(
             "a ZooKeeper server for development and tests listens on {address}; data in {}; one machine, no quorum",
             crate::text::escape(&self.options.data_dir.to_string_lossy())
         );
         let entry = Entry { level: Level::Info, about: About::Serving, token: None, message };
         self.log.say_of(&entry, Some(&address.to_string()));
+        let wanted = Config::default().connections;
+        if room < wanted {
+            let message = format!(
+                "room for {room} connections, not {wanted}: the limit of open files is too low (ulimit -n)"
+            );
+            self.say(Level::Warn, About::Error, message);
+        }
         for warning in &self.options.warnings {
             self.say(Level::Warn, About::Error, warning.clone());
         }
@@ -137,6 +145,13 @@ impl Serving<'_> {
 
 fn say(log: &Log, level: Level, about: About, message: String) {
     log.say(&Entry { level, about, token: None, message });
+}
+
+/// Every connection is an open file, and the usual limit is low for the sake of programs that use `select`.
+fn allow_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // If it is refused, the server has less room, and says so.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// Waits for a signal that ends the server. Cancel safe.

@@ -137,11 +137,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Ok(());
             }
             let may_read = phase == Phase::Serving && !self.at_end && self.link.has_room();
+            self.link.set_held_up(!self.at_end && self.link.is_behind());
             match ending {
                 // The time is looked at again above.
                 Some(end) => timeout_at(end, self.step(may_read)).await.unwrap_or(Ok(()))?,
                 None => self.step(may_read).await?,
             }
+            self.link.set_held_up(false);
         }
     }
 
@@ -207,7 +209,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.link.begin_request();
             let connection = self.link.id;
             let message = Message::Request { connection, header, request, received, _budget: budget };
-            self.shared.queue.send(message).await.map_err(|_| Trouble::Gone)?;
+            self.link.set_held_up(true);
+            let sent = self.shared.queue.send(message).await;
+            self.link.set_held_up(false);
+            sent.map_err(|_| Trouble::Gone)?;
         }
         Ok(())
     }
@@ -237,6 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Tells the pipeline, which forgets the connection's watches.
     async fn finish(mut self) {
+        self.link.set_held_up(false);
         let _ = self.stream.shutdown().await;
         self.link.drop_now();
         self.link.take(&mut self.out);

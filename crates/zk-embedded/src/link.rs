@@ -5,7 +5,7 @@
 //! connection.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -49,6 +49,8 @@ pub(crate) struct Link {
     outbox: Mutex<Outbox>,
     /// When a frame last came in, in microseconds since the server's origin.
     heard: AtomicU64,
+    /// Nothing can come in for now, since the pipeline has enough to do.
+    held_up: AtomicBool,
     /// Requests that the pipeline has not answered yet.
     under_way: AtomicUsize,
     /// Bytes in the outbox and in the task's own buffer.
@@ -87,6 +89,7 @@ impl Link {
             wake: Notify::new(),
             outbox: Mutex::new(Outbox { bytes: BytesMut::new(), phase: Phase::Handshake }),
             heard: AtomicU64::new(0),
+            held_up: AtomicBool::new(false),
             under_way: AtomicUsize::new(0),
             unsent: AtomicUsize::new(0),
             expected_answer: AtomicUsize::new(FIRST_GUESS),
@@ -108,9 +111,24 @@ impl Link {
 
     /// Whether another request may be handed to the pipeline.
     pub(crate) fn has_room(&self) -> bool {
+        !self.is_behind() && self.unsent() < UNSENT_WHEN_SCARCE / 4
+    }
+
+    /// Whether the pipeline has as many requests of this connection as it may have.
+    pub(crate) fn is_behind(&self) -> bool {
         let expected = self.expected_answer.load(Ordering::Relaxed).max(1);
         let most = (EXPECTED_ANSWERS / expected).clamp(UNDER_WAY.0, UNDER_WAY.1);
-        self.under_way() < most && self.unsent() < UNSENT_WHEN_SCARCE / 4
+        self.under_way() >= most
+    }
+
+    /// Says whether the connection's task waits for the pipeline, so that it reads no pings. It must be for
+    /// the pipeline only: a client that does not read is not held up, or it would keep its session.
+    pub(crate) fn set_held_up(&self, held_up: bool) {
+        self.held_up.store(held_up, Ordering::Release);
+    }
+
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.held_up.load(Ordering::Acquire)
     }
 
     /// A request is handed to the pipeline.

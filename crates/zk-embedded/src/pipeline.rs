@@ -2,7 +2,8 @@
 //!
 //! Invariant: no reply, event or read leaves before all records made so far are on disk. A journal that
 //! fails ends the pipeline without another word to anybody. Sessions end only after everything that had
-//! arrived was heard, and time in which this server stood still counts for nobody.
+//! arrived was heard, and time in which nobody could be heard counts for nobody. That is the edge's time, not
+//! this thread's: while a sync takes long, the edge goes on hearing.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,13 +27,11 @@ use crate::words::{Latency, Report};
 const GROUP: usize = 1000;
 /// Bytes of answers after which a turn ends.
 const GROUP_BYTES: usize = 8 << 20;
-/// The pipeline looks at the clock at least so often while there are sessions, to notice when the whole
-/// process stood still.
-const LOOK: Duration = Duration::from_millis(250);
-/// Later than planned by more than this is standing still.
-const STALL: Duration = Duration::from_millis(40);
-/// How long a sweep waits, so that everything that has arrived is read.
+/// How long a sweep waits, so that everything that has arrived is read. After a turn that took longer it waits
+/// as long as that took: those who waited for its answers are to have a chance to say something.
 const SWEEP: Duration = Duration::from_millis(3);
+/// But no longer than this, which is what a slow disk may add to the end of a session.
+const LONGEST_SWEEP: Duration = Duration::from_millis(250);
 /// After the sleep of a sweep, so many times all other tasks come first.
 const SWEEP_ROUNDS: usize = 16;
 /// An idle journal sees to it that its directory is still there, so often.
@@ -67,6 +66,10 @@ pub(crate) struct Pipeline {
     next_container_check: Duration,
     next_place_check: Duration,
     sweep: Option<Duration>,
+    /// How long the last turn took.
+    last_turn: Duration,
+    /// Of the edge's pauses, so much was made up for.
+    made_up: Duration,
 }
 
 /// What one turn has gathered.
@@ -102,6 +105,8 @@ impl Pipeline {
             next_container_check: now + shared.config.container_check,
             next_place_check: now + CHECK_PLACE,
             sweep: None,
+            last_turn: Duration::ZERO,
+            made_up: Duration::ZERO,
             shared,
         }
     }
@@ -117,14 +122,10 @@ impl Pipeline {
                 () = tokio::time::sleep(planned.saturating_sub(began)) => None,
             };
             let now = self.shared.elapsed();
-            if now > planned + STALL {
-                self.stood_still(now - began);
-            }
+            // At once: sessions that begin later have no part in a pause.
+            self.make_up_for_pauses();
             let stop = self.turn(first)?;
-            let took = self.shared.elapsed() - now;
-            if took > STALL {
-                self.stood_still(took);
-            }
+            self.last_turn = self.shared.elapsed() - now;
             if stop {
                 return Ok(self.state);
             }
@@ -138,8 +139,9 @@ impl Pipeline {
         }
         if let Some(deadline) = self.state.next_deadline() {
             // While a sweep is under way, its message wakes us.
-            let deadline = if self.sweep.is_some() { now + LOOK } else { deadline };
-            wake = wake.min(deadline).min(now + LOOK);
+            if self.sweep.is_none() {
+                wake = wake.min(deadline);
+            }
         }
         wake.max(now)
     }
@@ -172,7 +174,9 @@ impl Pipeline {
         if let Some((held, until)) = turn.hold {
             let _ = held.send(());
             // An error is the other end dropped: that is what was waited for.
+            let began = self.shared.elapsed();
             let _ = until.recv();
+            self.make_up_for(self.shared.elapsed() - began);
         }
         Ok(turn.stop)
     }
@@ -202,6 +206,7 @@ impl Pipeline {
             }
             Message::Swept { asked } => {
                 self.sweep = None;
+                self.make_up_for_pauses();
                 self.hear_all();
                 let asked = crate::shared::moment(asked);
                 self.state.expire(asked, &mut turn.effects);
@@ -246,8 +251,9 @@ impl Pipeline {
     fn begin_sweep(&mut self, asked: Duration) {
         self.sweep = Some(asked);
         let queue = self.shared.queue.clone();
+        let wait = self.last_turn.clamp(SWEEP, LONGEST_SWEEP);
         self.edge.spawn(async move {
-            tokio::time::sleep(SWEEP).await;
+            tokio::time::sleep(wait).await;
             for _ in 0..SWEEP_ROUNDS {
                 tokio::task::yield_now().await;
             }
@@ -255,14 +261,26 @@ impl Pipeline {
         });
     }
 
+    /// Whoever waits for this thread cannot be heard, and counts as heard.
     fn hear_all(&mut self) {
+        let now = self.shared.elapsed();
         for (connection, link) in &self.links {
-            self.state.touch(*connection, link.heard());
+            let heard = if link.is_held_up() { now } else { link.heard() };
+            self.state.touch(*connection, heard);
         }
     }
 
-    /// For so long nobody could be heard, or answered.
-    fn stood_still(&mut self, how_long: Duration) {
+    /// The edge, and most often the whole process, may have stood still since the last call.
+    fn make_up_for_pauses(&mut self) {
+        let paused = self.shared.paused();
+        if paused > self.made_up {
+            self.make_up_for(paused - self.made_up);
+            self.made_up = paused;
+        }
+    }
+
+    /// For so long nobody could be heard.
+    fn make_up_for(&mut self, how_long: Duration) {
         self.hear_all();
         self.state.extend_deadlines(how_long);
     }

@@ -312,6 +312,7 @@ fn run_edge(
         tokio::select! {
             _ = stopped => {}
             () = shared.queue.closed() => {}
+            () = shared.watch_pauses() => {}
         }
     });
 }

@@ -27,6 +27,13 @@ const TELL_FULL: Duration = Duration::from_secs(60);
 /// open its next segment would have to end.
 const DESCRIPTORS_LEFT: u64 = 128;
 
+/// The edge looks so often whether it was let run.
+const BEAT: Duration = Duration::from_millis(50);
+/// Later than planned by more than this is a pause that counts for nobody. Shorter ones cost no client that
+/// pings its session: what it sent meanwhile is read before anything ends. If they counted, a busy machine
+/// would keep the sessions of the dead.
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// What the pipeline is told.
 #[derive(Debug)]
 pub(crate) enum Message {
@@ -93,6 +100,8 @@ pub(crate) struct Shared {
     /// Frames, for the four-letter words.
     pub(crate) received: AtomicU64,
     pub(crate) sent: AtomicU64,
+    /// How long the edge has stood still so far, in microseconds.
+    paused: AtomicU64,
     next_connection: AtomicU64,
     /// Connections at a time.
     room: usize,
@@ -113,6 +122,7 @@ impl Shared {
             input_budget: Arc::new(Semaphore::new(INPUT_BUDGET)),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
+            paused: AtomicU64::new(0),
             next_connection: AtomicU64::new(1),
             guests: Mutex::new(HashMap::new()),
             full_told: Mutex::new(None),
@@ -126,6 +136,23 @@ impl Shared {
 
     pub(crate) fn now(&self) -> Moment {
         moment(self.elapsed())
+    }
+
+    /// How long the edge has stood still so far.
+    pub(crate) fn paused(&self) -> Duration {
+        Duration::from_micros(self.paused.load(Ordering::Acquire))
+    }
+
+    /// Runs on the edge and notices when it was not let run, as when the process is stopped.
+    pub(crate) async fn watch_pauses(&self) {
+        loop {
+            let planned = self.elapsed() + BEAT;
+            tokio::time::sleep(BEAT).await;
+            let late = self.elapsed().saturating_sub(planned);
+            if late > PAUSE {
+                self.paused.fetch_add(u64::try_from(late.as_micros()).unwrap_or(u64::MAX), Ordering::AcqRel);
+            }
+        }
     }
 
     pub(crate) fn notices(&self) -> &Notices {

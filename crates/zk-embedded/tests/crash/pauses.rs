@@ -56,6 +56,39 @@ fn a_slow_disk_costs_nobody_a_session() {
     });
 }
 
+/// A disk that is slow at every sync, under constant writes: the pings of the living are heard all the same, so
+/// there is nothing to make up for, and the session of a client that is gone ends.
+#[test]
+fn a_disk_that_is_always_slow_keeps_no_session_of_the_dead() {
+    const EACH_SYNC: Duration = Duration::from_millis(60);
+    if !have_strace() {
+        return;
+    }
+    let timeout = Duration::from_secs(1);
+    let place = Place::new();
+    let inject = format!("fdatasync:delay_enter={}", EACH_SYNC.as_micros());
+    let _victim = place.start_with(&inject).expect("it serves");
+    let mut writer = Client::connect(place.address(), TIMEOUT);
+    let mut pinging = Client::connect(place.address(), timeout);
+    pinging.call(&create("/pinging", CreateMode::Ephemeral)).1.unwrap();
+    let mut dead = Client::connect(place.address(), timeout);
+    dead.call(&create("/dead", CreateMode::Ephemeral)).1.unwrap();
+    let sent = Instant::now();
+    dead.call(&Request::Ping).1.unwrap();
+    drop(dead);
+    let lived = loop {
+        pinging.call(&Request::Ping).1.unwrap();
+        writer.call(&create("/n-", CreateMode::PersistentSequential)).1.unwrap();
+        if writer.call(&exists("/dead", false)).1.is_err() {
+            break sent.elapsed();
+        }
+        assert!(sent.elapsed() < TIMEOUT / 2, "the dead client's session does not end");
+    };
+    assert!(lived >= timeout, "it ended after {lived:?}");
+    println!("a session of {timeout:?} ended after {lived:?}");
+    assert!(writer.call(&exists("/pinging", false)).1.is_ok(), "who pings keeps the session");
+}
+
 /// S13: the server is stopped for twice the timeout. The pings that were sent meanwhile are read before
 /// anybody's session may end.
 #[test]

@@ -1,11 +1,14 @@
 //! Measures what the documents claim: how soon a test server is up, how late sessions end, how fast it is,
 //! and how long a snapshot of a large tree holds a write up.
 //!
-//! `cargo run --release -p zk-embedded --example figures`
+//! `cargo run --release -p zk-embedded --example figures`; with the path of a release build's `elector` behind
+//! `--`, also how soon `elector serve` answers, counted from exec, and how much memory it has then.
 
 use std::error::Error;
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::ffi::OsStr;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use zk_embedded::testing::TestServer;
@@ -13,6 +16,9 @@ use zk_session::wire::{Acl, CreateMode, MultiOp, Request, perms};
 use zk_session::{Client, Config};
 
 const STARTS: u32 = 100;
+const SERVES: u32 = 30;
+/// What does not answer by then never will.
+const SERVE_LIMIT: Duration = Duration::from_secs(10);
 const WRITES: u32 = 2000;
 const SESSIONS: u32 = 20;
 const TIMEOUT: Duration = Duration::from_millis(300);
@@ -24,6 +30,9 @@ const NODE_BYTES: usize = 1000;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     start_times()?;
+    if let Some(elector) = std::env::args_os().nth(1) {
+        serve_starts(&elector)?;
+    }
     for journal in [false, true] {
         writes(journal).await?;
     }
@@ -36,13 +45,60 @@ fn start_times() -> Result<(), Box<dyn Error>> {
     for _ in 0..STARTS {
         let began = Instant::now();
         let server = TestServer::start()?;
-        let mut stream = TcpStream::connect(server.address())?;
-        stream.write_all(b"ruok")?;
-        stream.read_exact(&mut [0; 4])?;
+        ask(server.address())?;
         times.push(began.elapsed());
     }
     println!("test server up and its first word: {}", spread(times));
     Ok(())
+}
+
+/// From exec of `elector serve` on a fresh directory until it has answered a first request.
+fn serve_starts(elector: &OsStr) -> Result<(), Box<dyn Error>> {
+    let mut times = Vec::new();
+    let mut memory = Vec::new();
+    for _ in 0..SERVES {
+        let directory = tempfile::tempdir()?;
+        // A free port a moment ago: the time in which it is told is not a part of the answer.
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let began = Instant::now();
+        let mut serve = Command::new(elector)
+            .args(["serve", "--quiet", "--listen", &address.to_string(), "--data-dir"])
+            .arg(directory.path().join("data"))
+            .spawn()?;
+        let answered = first_answer(address);
+        times.push(began.elapsed());
+        let status = std::fs::read_to_string(format!("/proc/{}/status", serve.id()))?;
+        serve.kill()?;
+        serve.wait()?;
+        answered?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let resident = resident.and_then(|rest| rest.trim().strip_suffix(" kB")).ok_or("no VmRSS")?;
+        memory.push(resident.parse::<u32>()?);
+    }
+    println!("elector serve, exec to its first answer: {}", spread(times));
+    println!(
+        "elector serve, memory then: {:.1} MiB at most",
+        f64::from(memory.into_iter().max().unwrap_or(0)) / 1024.0
+    );
+    Ok(())
+}
+
+/// Asks until it is answered.
+fn first_answer(address: SocketAddr) -> io::Result<()> {
+    let until = Instant::now() + SERVE_LIMIT;
+    loop {
+        match ask(address) {
+            Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_micros(100)),
+            end => return end,
+        }
+    }
+}
+
+/// One word and its answer.
+fn ask(address: SocketAddr) -> io::Result<()> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(b"ruok")?;
+    stream.read_exact(&mut [0; 4])
 }
 
 async fn writes(journal: bool) -> Result<(), Box<dyn Error>> {

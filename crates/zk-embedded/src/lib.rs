@@ -50,7 +50,7 @@
 //! - After "unimplemented" for what is not there the connection stays open, except for types that 3.9 does not
 //!   know either. A multi with the creation of a TTL node in it is refused as a whole (-5). With SASL not set
 //!   up, 3.9 answers its first message with nothing and no error.
-//! - Of the four-letter words `ruok`, `isro`, `srvr`, `stat`, `mntr` with the lines that tools read, and `envi`
+//! - Of the four-letter words `ruok`, `isro`, `srvr`, `stat`, `mntr` with sixteen of its lines, and `envi`
 //!   with the version alone, all without a whitelist; the others are refused as by one. No HTTP on port 8080.
 //! - Its files are its own: Apache's logs and snapshots cannot be read, nor the other way.
 //!

@@ -29,6 +29,10 @@ fn main() -> ExitCode {
     if let Some(code) = program::enter_helper(&words) {
         return code;
     }
+    if let Err(error) = signals::start_afresh() {
+        log::complain(&format!("the system refused what elector needs: {error}"));
+        return ExitCode::from(exit::FAILURE);
+    }
     if demo::is_worker(&words) {
         return demo::work();
     }

@@ -24,6 +24,15 @@ pub(crate) struct Signals {
     streams: Vec<(Asked, Stream)>,
 }
 
+/// Undoes what whoever started us left blocked or ignored of that on which elector relies; children inherit both.
+/// What is caught here goes back to the default in the programs that we start. Call it before any thread is started.
+pub(crate) fn start_afresh() -> io::Result<()> {
+    // Ignored, SIGCHLD would have the kernel reap our children and tell nobody how they ended. SIGXFSZ would end us
+    // where a file grew over its limit; caught, the write fails instead, and that is told.
+    catch(&[SignalKind::child(), SignalKind::from_raw(Signal::XFSZ.as_raw())])?;
+    Ok(SigSet::empty().thread_set_mask()?)
+}
+
 /// Keeps the terminal's flow control from stopping this process: whoever writes to it or reads from it in the
 /// background would be stopped, and a stopped leader is no leader. Call it before any thread is started.
 pub(crate) fn outlast_the_terminal() -> io::Result<()> {
@@ -37,16 +46,17 @@ pub(crate) fn hear_nothing() -> io::Result<()> {
 
 /// Undoes [`outlast_the_terminal`] and [`hear_nothing`], for the program, which inherits what is blocked.
 pub(crate) fn hear_everything() -> io::Result<()> {
-    catch_broken_pipes()?;
+    // SIGPIPE is ignored in every process of this language, and what is ignored stays so over an exec; what is caught
+    // goes back to the default, which programs in a pipeline rely on.
+    catch(&[SignalKind::pipe()])?;
     Ok(SigSet::empty().thread_set_mask()?)
 }
 
-/// SIGPIPE is ignored in every process of this language, and what is ignored stays so over an exec; what is caught
-/// goes back to the default, which programs in a pipeline rely on.
-fn catch_broken_pipes() -> io::Result<()> {
+/// Catches these signals from here on, and does nothing about them.
+fn catch(kinds: &[SignalKind]) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _inside = runtime.enter();
-    signal(SignalKind::pipe()).map(drop)
+    kinds.iter().try_for_each(|kind| signal(*kind).map(drop))
 }
 
 fn of_the_terminal() -> SigSet {
@@ -69,9 +79,6 @@ impl Signals {
     /// HUP is left alone where it was ignored from the start, which is what `nohup` does: whoever logs out then does
     /// not mean to end anything, neither us nor the program.
     pub(crate) fn new() -> io::Result<Signals> {
-        // Where whoever started us ignores it, the kernel would reap our children itself and tell nobody how they ended.
-        // What is caught goes back to the default in those that we start.
-        signal(SignalKind::child()).map(drop)?;
         let hup_is_ours = !is_ignored(&std::fs::read_to_string("/proc/self/status")?, Signal::HUP);
         let forward = [Signal::HUP, Signal::QUIT, Signal::USR1, Signal::USR2, Signal::WINCH];
         let asked = [Asked::Stop(Signal::TERM), Asked::Stop(Signal::INT), Asked::Pause]

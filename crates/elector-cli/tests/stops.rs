@@ -161,6 +161,35 @@ fn the_programs_end_is_seen_where_sigchld_was_ignored() {
     assert_eq!(run.end(LONG), Some(3), "{}", run.said());
 }
 
+/// A signal mask is inherited over an exec, as from a service manager's helper that blocks TERM for itself.
+#[test]
+fn term_is_heard_where_whoever_started_us_had_it_blocked() {
+    if !zk_ensemble::require_programs(&["python3"]) {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a folder");
+    let local = format!("--local={}", directory.path().join("l").display());
+    let script = "import os, signal, sys\n\
+                  signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n\
+                  os.execv(sys.argv[1], sys.argv[1:])";
+    let run = Elector::new("run").word(&local).word("/masked").script(WORK);
+    let mut run = run.through(&["python3", "-c", script]).start();
+    run.wait_for_output("ready");
+    run.signal(Signal::TERM);
+    assert_eq!(run.end(LONG), Some(0), "{}", run.said());
+}
+
+/// A limit on the size of files ends whoever does not handle it; a host has to say what is wrong instead.
+#[test]
+fn a_file_over_its_limit_is_told_of() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let local = format!("--local={}", directory.path().join("l").display());
+    let run = Elector::new("run").word(&local).word("/limited").script(WORK);
+    let mut run = run.through(&["sh", "-c", "ulimit -f 0; exec \"$@\"", "sh"]).start();
+    assert_eq!(run.end(LONG), Some(125), "{}", run.said());
+    assert!(run.said().contains("cannot host"), "{}", run.said());
+}
+
 /// The state of a process: R, S, T...
 fn state(pid: u32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

@@ -6,6 +6,7 @@ use common::{Elector, LONG, Lines, Output, is_there, wait_until_gone};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::process::{ChildStdin, Stdio};
 use std::time::{Duration, Instant};
 use zk_ensemble::{Owned, bound_command};
@@ -30,6 +31,18 @@ fn below(root: u64) -> Vec<u64> {
         next += 1;
     }
     found.split_off(1)
+}
+
+/// The control groups that electors with these process ids made and that are still there.
+fn groups_of(company: &[u64]) -> Vec<String> {
+    let own = fs::read_to_string("/proc/self/cgroup").expect("it is there");
+    let own = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("it is there");
+    let mounted = mounts.lines().find(|line| line.contains(" - cgroup2 "));
+    let Some(mounted) = mounted.and_then(|line| line.split(' ').nth(4)) else { return Vec::new() };
+    let entries = fs::read_dir(Path::new(mounted).join(own)).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| company.iter().any(|pid| name.starts_with(&format!("elector-{pid}-")))).collect()
 }
 
 /// The contenders and one program at least.
@@ -73,6 +86,7 @@ fn without_a_terminal_one_of_each_fall_is_shown() {
     assert_eq!(tokens.len(), 4, "{stdout}");
     assert!(tokens.is_sorted_by(|a, b| a < b), "{stdout}");
     assert!(!stdout.contains('\x1b'), "{stdout}");
+    assert_eq!(groups_of(&company), [""; 0]);
     assert!(company.into_iter().all(|pid| !is_there(pid)));
 }
 
@@ -90,6 +104,9 @@ fn however_it_ends_nothing_is_left() {
         let company = wait_for_company(demo.pid().into());
         common::signal(&demo, signal);
         assert_eq!(demo.end(LONG), expected, "{signal:?}: {}", demo.printed());
+        if expected.is_some() {
+            assert_eq!(groups_of(&company), [""; 0], "{signal:?}");
+        }
         for pid in company {
             wait_until_gone(pid, if expected.is_some() { Duration::ZERO } else { CLEARED });
         }

@@ -1,12 +1,13 @@
 //! The demo's server and contenders, and what may be done to them.
 //!
 //! Purpose: keep the story and the processes in step. Invariant: when [`Stage::clear`] has returned, no process
-//! that the demo started is left. All of it belongs on the main thread, to which the contenders are bound.
+//! that the demo started is left, and no control group of theirs. All of it belongs on the main thread, to which the
+//! contenders are bound.
 
 use super::contender::{Contender, Heard, SESSION_TIMEOUT};
 use super::heard::Said;
 use super::story::{Blow, Doing, Duty, IDS, Story, Tone};
-use crate::program::{Process, descendants, kill_all};
+use crate::program::{Containment, Process, descendants, kill_all};
 use crate::signals::{Asked, Signals};
 use rustix::io::Errno;
 use rustix::process::{Signal, WaitOptions, getpid, set_child_subreaper, wait};
@@ -212,6 +213,8 @@ impl Stage {
             }
             std::thread::sleep(Duration::from_millis(2));
         }
+        // Those that were killed could not remove their groups.
+        Containment::clear_away();
         self.server.stop();
     }
 }

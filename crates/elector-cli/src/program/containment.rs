@@ -46,6 +46,14 @@ impl Containment {
         }
     }
 
+    /// Clears away what dead electors left in control groups, for whoever killed some and starts no other.
+    pub(crate) fn clear_away() {
+        // Without a directory of groups there are none.
+        if let Ok(directory) = directory() {
+            clean_up(&directory);
+        }
+    }
+
     /// What is in force and what it cannot catch, in one line.
     pub(crate) fn describe(&self) -> String {
         match self {

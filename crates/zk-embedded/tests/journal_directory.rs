@@ -215,6 +215,78 @@ fn a_directory_that_goes_away_is_noticed() {
     assert!(matches!(journal.sync(), Err(JournalError::Failed)));
 }
 
+/// The segment alone: what is written after that would be acknowledged and never found again.
+#[test]
+fn a_segment_that_is_removed_exchanged_or_cut_is_noticed() {
+    type Harm = fn(&Path);
+    let harms: [Harm; 4] = [
+        |segment| fs::remove_file(segment).unwrap(),
+        |segment| fs::rename(segment, segment.with_extension("away")).unwrap(),
+        |segment| {
+            fs::copy(segment, segment.with_extension("copy")).unwrap();
+            fs::rename(segment.with_extension("copy"), segment).unwrap();
+        },
+        |segment| fs::File::options().write(true).open(segment).unwrap().set_len(40).unwrap(),
+    ];
+    for (number, harm) in harms.into_iter().enumerate() {
+        for idle in [false, true] {
+            let place = TempDir::new().unwrap();
+            let (mut journal, _) = Journal::open(place.path(), LIMITS).unwrap();
+            journal.append(1, b"one").unwrap();
+            journal.sync().unwrap();
+            journal.check_place().unwrap();
+            harm(&place.path().join("log.0000000000000000"));
+            let found = if idle {
+                journal.check_place()
+            } else {
+                journal.append(2, b"two").and_then(|()| journal.sync())
+            };
+            assert!(matches!(found, Err(JournalError::Io { .. })), "harm {number}, idle {idle}: {found:?}");
+        }
+    }
+}
+
+/// Apache's data directory, say: nothing is written into it.
+#[test]
+fn a_directory_that_others_keep_their_files_in_is_refused() {
+    let put = |name: &str, content: &[u8]| {
+        let place = TempDir::new().unwrap();
+        fs::write(place.path().join(name), content).unwrap();
+        place
+    };
+    let directory = |name: &str| {
+        let place = TempDir::new().unwrap();
+        fs::create_dir(place.path().join(name)).unwrap();
+        place
+    };
+    let elsewhere = TempDir::new().unwrap();
+    let target = elsewhere.path().join("target");
+    fs::write(&target, b"").unwrap();
+    let link = TempDir::new().unwrap();
+    std::os::unix::fs::symlink(&target, link.path().join("lock")).unwrap();
+    for (place, name) in [
+        (directory("version-2"), "version-2"),
+        (put("myid", b"1\n"), "myid"),
+        (put("lock", b"somebody else's"), "lock"),
+        (directory("lock"), "lock"),
+        (link, "lock"),
+        (directory("log.0000000000000000"), "log.0000000000000000"),
+        (directory("snapshot.0000000000000001.tmp"), "snapshot.0000000000000001.tmp"),
+    ] {
+        let error = Journal::open(place.path(), LIMITS).unwrap_err();
+        assert!(matches!(&error, OpenError::Foreign { found, .. } if found == name), "{name}: {error}");
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1, "{name}: nothing was added");
+    }
+    assert_eq!(fs::read(&target).unwrap(), b"", "nothing was written through the link");
+    let socket = TempDir::new().unwrap();
+    let _bound = std::os::unix::net::UnixListener::bind(socket.path().join("socket")).unwrap();
+    for place in [socket, directory("lost+found"), put("lock", b""), put("lock", b"4711\n")] {
+        Journal::open(place.path(), LIMITS).unwrap();
+        fs::write(place.path().join("note"), b"put beside ours by whoever looks after it").unwrap();
+        Journal::open(place.path(), LIMITS).unwrap();
+    }
+}
+
 #[test]
 fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
     let place = TempDir::new().unwrap();

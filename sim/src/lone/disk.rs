@@ -153,6 +153,10 @@ impl DiskFile for Handle {
         Ok(self.disk.content().files[self.file].bytes.len() as u64)
     }
 
+    fn identity(&self) -> io::Result<(u64, u64)> {
+        Ok((0, self.file as u64))
+    }
+
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let content = self.disk.content();
         let rest = content.files[self.file].bytes.get(offset as usize..).unwrap_or_default();

@@ -6,11 +6,14 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use super::disk::{Disk, DiskFile};
 use super::error::OpenError;
+use super::format::is_name;
 
 /// The file that is locked.
 const LOCK: &str = "lock";
@@ -23,6 +26,12 @@ const FILE_MODE: u32 = 0o600;
 
 /// Write permission of group and others.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+/// What the top directory of a file system has in it from the start.
+const LOST_AND_FOUND: &str = "lost+found";
+
+/// More bytes than any process id has digits.
+const LONGEST_PID: u64 = 16;
 
 /// How often the lock file may be exchanged under us before we give up.
 const LOCK_ATTEMPTS: usize = 16;
@@ -39,7 +48,7 @@ impl Directory {
     ///
     /// # Errors
     /// [`OpenError::Locked`] names the process that has it. A directory of another user, or one in which
-    /// others may write, is refused.
+    /// others may write, is refused, as is one that somebody else keeps their files in.
     pub fn lock(path: &Path) -> Result<Self, OpenError> {
         Self::claim(path, File::try_lock)
     }
@@ -66,6 +75,7 @@ impl Directory {
         // From here on the working directory of the process does not matter.
         let path = &path.canonicalize().map_err(failed("find the directory"))?;
         check_owner(path)?;
+        check_content(path)?;
         for _ in 0..LOCK_ATTEMPTS {
             let mut lock = open_lock(path).map_err(failed("open the lock file in"))?;
             match acquire(&lock) {
@@ -135,22 +145,55 @@ fn check_owner(path: &Path) -> Result<(), OpenError> {
 }
 
 fn open_lock(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(FILE_MODE)
-        .open(path.join(LOCK))
+    options_of_lock().create(true).truncate(false).mode(FILE_MODE).open(path.join(LOCK))
+}
+
+/// To read and write, and never through a link: what it leads to is not ours to write into.
+fn options_of_lock() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    options
+}
+
+/// Refuses a directory that has files in it, but none of ours, or something else under a name of ours: to
+/// write there would harm whoever keeps them.
+fn check_content(path: &Path) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Io { action: "look into", path: path.to_owned(), source };
+    let (mut ours, mut other) = (false, None);
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let kind = entry.file_type().map_err(failed)?;
+        if name == LOCK || is_name(&name) {
+            // Of a link this is the link itself, so none is followed.
+            if !kind.is_file() || name == LOCK && !is_lock(&entry.path()).map_err(failed)? {
+                return Err(OpenError::Foreign { directory: path.to_owned(), found: name });
+            }
+            ours = true;
+        } else if name != LOST_AND_FOUND && !kind.is_socket() {
+            // A socket holds nothing that could be harmed, and may be the one that our clients use.
+            other = Some(name);
+        }
+    }
+    match other {
+        Some(found) if !ours => Err(OpenError::Foreign { directory: path.to_owned(), found }),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a file has in it what a lock file has: a process id, or nothing yet.
+fn is_lock(path: &Path) -> io::Result<bool> {
+    let mut text = Vec::new();
+    options_of_lock().open(path)?.take(LONGEST_PID).read_to_end(&mut text)?;
+    let digits = text.strip_suffix(b"\n").unwrap_or(&text);
+    Ok(digits.iter().all(u8::is_ascii_digit))
 }
 
 /// The process id in the lock file.
 fn holder(lock: &mut File) -> Option<u32> {
-    /// More digits than any process id has.
-    const LONGEST: u64 = 16;
     let mut text = String::new();
     lock.seek(SeekFrom::Start(0)).ok()?;
-    lock.take(LONGEST).read_to_string(&mut text).ok()?;
+    lock.take(LONGEST_PID).read_to_string(&mut text).ok()?;
     text.trim_end().parse().ok()
 }
 
@@ -206,6 +249,11 @@ impl Disk for Directory {
 impl DiskFile for File {
     fn length(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
+    }
+
+    fn identity(&self) -> io::Result<(u64, u64)> {
+        let found = self.metadata()?;
+        Ok((found.dev(), found.ino()))
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {

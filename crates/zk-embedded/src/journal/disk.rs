@@ -39,6 +39,9 @@ pub trait DiskFile: Send {
     /// Its length in bytes.
     fn length(&self) -> io::Result<u64>;
 
+    /// What tells the file from another one that has its name by now.
+    fn identity(&self) -> io::Result<(u64, u64)>;
+
     /// Fills `buffer` with the bytes from `offset` on; fails if there are fewer.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 

@@ -107,6 +107,17 @@ pub enum OpenError {
         /// Its permission bits.
         mode: u32,
     },
+    /// Somebody else keeps their files in the directory.
+    #[error(
+        "{} has {found:?} in it, which is none of ours: move it away, or name an empty directory",
+        directory.display()
+    )]
+    Foreign {
+        /// The directory.
+        directory: PathBuf,
+        /// The name of a file in it that is not ours, or is not what ours of that name would be.
+        found: String,
+    },
     /// What was acknowledged is damaged.
     #[error("damaged: {0}")]
     Damaged(Damage),

@@ -91,6 +91,11 @@ pub(super) fn is_temporary(name: &str) -> bool {
         .is_some_and(|name| Kind::Segment.zxid_of(name).is_some() || Kind::Snapshot.zxid_of(name).is_some())
 }
 
+/// Whether `name` is that of a segment or snapshot, complete or not.
+pub(super) fn is_name(name: &str) -> bool {
+    is_temporary(name) || Kind::Segment.zxid_of(name).is_some() || Kind::Snapshot.zxid_of(name).is_some()
+}
+
 /// A file's header whose checksum and magic were right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FileHeader {

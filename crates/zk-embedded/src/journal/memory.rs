@@ -86,6 +86,10 @@ impl DiskFile for MemoryFile {
         Ok(self.bytes().len() as u64)
     }
 
+    fn identity(&self) -> io::Result<(u64, u64)> {
+        Ok((0, Arc::as_ptr(&self.bytes).addr() as u64))
+    }
+
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let bytes = self.bytes();
         let rest = bytes.get(index(offset)..).unwrap_or_default();

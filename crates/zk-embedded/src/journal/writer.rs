@@ -160,8 +160,7 @@ impl Journal {
             segment.file.sync().map_err(|source| io_error("sync", path(), source))?;
             segment.synced = segment.written;
             // Synced into a file that nobody will ever find again is not durable.
-            let place = journal.disk.check_place();
-            place.map_err(|source| io_error("use the directory", journal.disk.path(""), source))?;
+            journal.check_whereabouts()?;
             journal.synced_zxid = journal.last_zxid;
             Ok(())
         })
@@ -234,16 +233,24 @@ impl Journal {
         self.last_zxid
     }
 
-    /// Fails if the directory was removed, or another put in its place. [`Journal::sync`] sees to this by
+    /// Fails if the directory or the segment that is written was removed, exchanged or cut. [`Journal::sync`] sees to this by
     /// itself; an idle owner calls it now and then.
     ///
     /// # Errors
     /// Final, like those of [`Journal::sync`].
     pub fn check_place(&mut self) -> Result<(), JournalError> {
-        self.attempt(|journal| {
-            let place = journal.disk.check_place();
-            place.map_err(|source| io_error("use the directory", journal.disk.path(""), source))
-        })
+        self.attempt(|journal| journal.check_whereabouts())
+    }
+
+    fn check_whereabouts(&self) -> Result<(), JournalError> {
+        let place = self.disk.check_place();
+        place.map_err(|source| io_error("use the directory", self.disk.path(""), source))?;
+        let failed = |source| io_error("use", self.disk.path(&self.segment.name), source);
+        let there = self.disk.open(&self.segment.name).map_err(failed)?;
+        if there.identity().map_err(failed)? != self.segment.file.identity().map_err(failed)? {
+            return Err(failed(io::Error::other("it is no longer the file that was opened")));
+        }
+        self.segment.check_length().map_err(failed)
     }
 
     /// Runs `step`; once one has failed, none is run any more.
@@ -281,6 +288,8 @@ impl Journal {
         }
         let segment = &mut self.segment;
         let failed = |source| io_error("write", self.disk.path(&segment.name), source);
+        // Written behind its end, a file that was cut would look whole afterwards.
+        segment.check_length().map_err(failed)?;
         segment.file.write_at(&self.pending, segment.written).map_err(failed)?;
         segment.written += self.pending.len() as u64;
         self.pending.clear();
@@ -353,6 +362,15 @@ impl Segment {
         let file = segment::create(disk, base, salt).map_err(|source| (disk.path(&name), source))?;
         let length = FILE_HEADER as u64;
         Ok(Self { name, base, salt, file, written: length, synced: length })
+    }
+
+    /// Fails if somebody has cut or lengthened the file.
+    fn check_length(&self) -> io::Result<()> {
+        let found = self.file.length()?;
+        if found == self.written {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("it has {found} bytes where {} were written", self.written)))
     }
 
     fn is_synced(&self) -> bool {

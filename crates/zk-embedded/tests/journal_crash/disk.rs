@@ -320,6 +320,10 @@ impl DiskFile for Handle {
         Ok(self.disk.state().files[self.file].cached.len() as u64)
     }
 
+    fn identity(&self) -> io::Result<(u64, u64)> {
+        Ok((0, self.file as u64))
+    }
+
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let state = self.disk.state();
         let rest = state.files[self.file].cached.get(offset as usize..).unwrap_or_default();

@@ -31,6 +31,7 @@ mod service;
 pub mod shrink;
 pub mod story;
 mod tally;
+pub mod teeth;
 mod world;
 
 pub use tally::Tally;

@@ -77,6 +77,16 @@ pub enum Trouble {
     CrashAll,
     /// A follower applies everything later.
     Lag { server: usize, by: u64 },
+    /// Whoever leads reaches only the server that carries it, and that one loses its peers.
+    Strand,
+    /// The packets of whoever leads take long, and then it is stranded.
+    StrandLate,
+    /// Whoever leads reaches only the quorum leader, which loses its peers.
+    StrandAtQuorumLeader,
+    /// Whoever leads stands still, and the server that carries it dies.
+    FreezeAndCrash,
+    /// Whoever leads is cut off from all servers, and the quorum leader dies.
+    CutOffAndElect,
     /// The embedded server's process dies, with what it had not synced.
     CrashHost,
     /// The embedded server's process stands still.
@@ -110,6 +120,8 @@ pub struct Plan {
     pub single: bool,
     pub contenders: usize,
     pub timeout_ms: u64,
+    /// What contenders ask for; the servers grant no more than `timeout_ms`.
+    pub asked_ms: u64,
     pub tick_ms: u64,
     pub tick_is_known: bool,
     pub early_ms: u64,
@@ -126,13 +138,13 @@ impl Plan {
         let random = &mut Random::new(seed, 1);
         let place = if random.one_in(4) { Place::Lone } else { Place::Ensemble };
         let single = random.one_in(4);
-        let contenders = 2 + random.below(3) as usize;
+        let contenders = random.pick(&[2, 2, 3, 3, 3, 4, 4, 5]);
         let timeout_ms = random.pick(&[4_000, 6_000, 8_000, 10_000]);
         let early_ms = if timeout_ms < 6_000 || random.one_in(2) { 0 } else { 500 + timeout_ms / 5 };
         // As long as half the timeout, which is the most that is promised for.
         let tick_ms =
             random.pick(&[timeout_ms / 2, timeout_ms / 2, timeout_ms / 3, 1_000]).min(timeout_ms / 2);
-        let least_ms = if random.one_in(6) {
+        let least_ms = if random.one_in(4) {
             [2, 2, 4].map(|ticks| (ticks * tick_ms) as i32)
         } else {
             [2 * tick_ms as i32; 3]
@@ -144,6 +156,7 @@ impl Plan {
             single,
             contenders,
             timeout_ms,
+            asked_ms: if random.one_in(8) { timeout_ms * 3 / 2 } else { timeout_ms },
             tick_ms,
             tick_is_known: random.one_in(3),
             early_ms,
@@ -165,6 +178,9 @@ impl Plan {
     }
 
     fn fault(&self, random: &mut Random) -> Fault {
+        if self.place == Place::Ensemble && random.one_in(6) {
+            return self.misfortune(random);
+        }
         let what =
             if random.one_in(3) { self.trouble_of_servers(random) } else { self.trouble_of_one(random) };
         let at = random.ms(2_000, TROUBLE / MS - 2_000);
@@ -177,6 +193,19 @@ impl Plan {
             _ => random.ms(timeout, timeout * 3),
         };
         Fault { at, lasts, what }
+    }
+
+    /// Two things that go wrong together, to the one whom it hurts most, for as long as it takes.
+    fn misfortune(&self, random: &mut Random) -> Fault {
+        let what = random.pick(&[
+            Trouble::Strand,
+            Trouble::StrandLate,
+            Trouble::StrandAtQuorumLeader,
+            Trouble::FreezeAndCrash,
+            Trouble::CutOffAndElect,
+        ]);
+        let at = random.ms(3_000, TROUBLE / MS - 2_000);
+        Fault { at, lasts: random.ms(self.timeout_ms, self.timeout_ms * 5 / 2), what }
     }
 
     fn trouble_of_one(&self, random: &mut Random) -> Trouble {

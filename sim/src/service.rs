@@ -38,11 +38,13 @@ pub(crate) struct Sink<'a> {
     pub(crate) later: Vec<(u64, Later)>,
     /// Znodes that the quorum has done away with, by creation zxid.
     pub(crate) gone: Vec<(i64, Cause)>,
+    /// A new process has started; these znodes it has, also if their end had been seen but was not on disk.
+    pub(crate) restarted: Option<Vec<i64>>,
 }
 
 impl<'a> Sink<'a> {
     pub(crate) fn new(now: u64, random: &'a mut Random, record: &'a mut Record) -> Sink<'a> {
-        Sink { now, random, record, down: Vec::new(), later: Vec::new(), gone: Vec::new() }
+        Sink { now, random, record, down: Vec::new(), later: Vec::new(), gone: Vec::new(), restarted: None }
     }
 
     pub(crate) fn after(&mut self, time: u64, later: Later) {

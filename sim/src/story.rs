@@ -36,7 +36,7 @@ pub fn tell(plan: &Plan, outcome: &Outcome) -> String {
     let mut text = head(plan);
     text.push('\n');
     for entry in outcome.record.entries() {
-        if let Some(what) = words(plan, entry) {
+        if let Some(what) = words(&outcome.faults, entry) {
             let who = entry.who.map_or_else(String::new, |who| format!("c{who}"));
             let _ = writeln!(text, "{} {who:>3} {what}", time(entry.at));
         }
@@ -54,7 +54,7 @@ fn time(at: u64) -> String {
     format!("{:>9.3} s", (at / 1_000) as f64 / 1e6)
 }
 
-fn words(plan: &Plan, entry: &Entry) -> Option<String> {
+fn words(faults: &[Fault], entry: &Entry) -> Option<String> {
     let Entry { what, a, b, .. } = *entry;
     let cause = ["it was silent for too long", "its client wanted it", "somebody meddled"];
     let cause = cause[(b as usize).min(2)];
@@ -78,8 +78,8 @@ fn words(plan: &Plan, entry: &Entry) -> Option<String> {
         What::QuorumLeader => format!("    s{a} leads the ensemble, epoch {b}"),
         What::HostStarted => format!("    the server starts ({a})"),
         What::HostDied => "    the server has died".to_owned(),
-        What::FaultBegins => format!("--- {}", fault(&plan.faults[a as usize])),
-        What::FaultEnds => format!("--- over: {}", trouble(&plan.faults[a as usize].what)),
+        What::FaultBegins => format!("--- {}", fault(&faults[a as usize])),
+        What::FaultEnds => format!("--- over: {}", trouble(&faults[a as usize].what)),
         What::Healed => "--- no more faults".to_owned(),
         What::AllLeave => "--- everybody leaves".to_owned(),
         What::Violation => "!!! here something is wrong".to_owned(),
@@ -129,6 +129,13 @@ fn trouble(what: &Trouble) -> String {
         Trouble::CrashServer { server } => format!("s{server} dies"),
         Trouble::CrashAll => "all servers die".to_owned(),
         Trouble::Lag { server, by } => format!("s{server} applies everything {} ms later", by / MS),
+        Trouble::Strand => "whoever leads is left with one server, which loses its peers".to_owned(),
+        Trouble::StrandLate => "whoever leads hears late, and is stranded then".to_owned(),
+        Trouble::StrandAtQuorumLeader => {
+            "whoever leads is left with the quorum leader, which loses its peers".to_owned()
+        }
+        Trouble::FreezeAndCrash => "whoever leads stands still, and its server dies".to_owned(),
+        Trouble::CutOffAndElect => "whoever leads is cut off, and the quorum leader dies".to_owned(),
         Trouble::CrashHost => "the server dies, with what was not synced".to_owned(),
         Trouble::StallHost => "the server stands still".to_owned(),
         Trouble::SlowDisk { by } => format!("syncs take {} ms longer", by / MS),

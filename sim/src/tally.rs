@@ -94,7 +94,7 @@ impl fmt::Display for Tally {
     }
 }
 
-const KINDS: [&str; 27] = [
+const KINDS: [&str; 32] = [
     "pause",
     "jump",
     "kill",
@@ -122,6 +122,11 @@ const KINDS: [&str; 27] = [
     "slow disk",
     "failed sync",
     "flipped bit",
+    "strand",
+    "strand at quorum leader",
+    "freeze and crash",
+    "cut off and elect",
+    "strand late",
 ];
 
 fn kind(what: &Trouble) -> &'static str {
@@ -153,5 +158,10 @@ fn kind(what: &Trouble) -> &'static str {
         Trouble::SlowDisk { .. } => 24,
         Trouble::FailSync => 25,
         Trouble::FlipBit => 26,
+        Trouble::Strand => 27,
+        Trouble::StrandAtQuorumLeader => 28,
+        Trouble::FreezeAndCrash => 29,
+        Trouble::CutOffAndElect => 30,
+        Trouble::StrandLate => 31,
     }]
 }

@@ -14,6 +14,7 @@ use crate::message::{Input, OnDisconnect, Output, SessionEnd};
 use crate::moment::Moment;
 use crate::queue::Queue;
 use crate::single::Single;
+use crate::teeth::{Tooth, bites};
 use crate::tenure::{Entropy, Goal, Tenure, Term};
 
 /// One participant of one election on one session of its own.
@@ -57,7 +58,9 @@ impl Candidate {
     /// Takes one input. Drain [`Candidate::next_output`] before the next one.
     pub fn step(&mut self, now: Moment, input: Input) {
         let Candidate { tenure, line } = self;
-        tenure.look_at_clock(now);
+        if !bites(Tooth::LateAnswerRevives) {
+            tenure.look_at_clock(now);
+        }
         match input {
             Input::Campaign => {
                 if tenure.goal == Goal::Rest {
@@ -117,6 +120,9 @@ impl Candidate {
                 Line::Single(single) => single.decide(tenure, now),
             },
             Input::Wake => {}
+        }
+        if bites(Tooth::LateAnswerRevives) {
+            self.tenure.look_at_clock(now);
         }
         self.pursue(now);
     }

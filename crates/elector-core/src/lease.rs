@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::error::{BudgetError, Warning};
 use crate::moment::Moment;
+use crate::teeth::{Tooth, bites};
 
 /// What a quorum leader's pings may add to the touch lag before they reach a follower.
 const PING_SLACK: Duration = Duration::from_millis(250);
@@ -91,6 +92,9 @@ impl Timing {
     }
 
     fn lease(&self) -> Duration {
+        if bites(Tooth::NoMargins) {
+            return self.timeout;
+        }
         (self.timeout - self.timeout / 100).saturating_sub(SAFETY)
     }
 
@@ -162,7 +166,9 @@ impl Lease {
 
     /// A new session: nothing that was proved before counts.
     pub(crate) fn begin_session(&mut self, negotiated: Duration) {
-        self.timing = Timing::new(negotiated, &self.margins);
+        if !bites(Tooth::AskedTimeout) {
+            self.timing = Timing::new(negotiated, &self.margins);
+        }
         self.base = None;
         self.connection = None;
     }
@@ -177,7 +183,13 @@ impl Lease {
     ) -> Option<Duration> {
         self.connection = Some(Connection { number, connect_sent, acks: VecDeque::new() });
         let before = self.timing.timeout;
-        if negotiated < before {
+        if bites(Tooth::ReattachmentBelieved) {
+            self.base = self.base.max(Some(connect_sent));
+        }
+        if bites(Tooth::AskedTimeout) {
+            return None;
+        }
+        if negotiated < before || (bites(Tooth::GrownTimeout) && negotiated > before) {
             self.timing = Timing::new(negotiated, &self.margins);
             return Some(before);
         }
@@ -191,14 +203,19 @@ impl Lease {
     /// A request that was sent on `connection` at `sent` was acknowledged at `received`; `proof`
     /// says that the acknowledgement took a quorum.
     pub(crate) fn acknowledged(&mut self, connection: u64, sent: Moment, received: Moment, proof: bool) {
-        let lag = self.timing.touch_lag;
+        let lag = if bites(Tooth::NoTouchLag) { Duration::ZERO } else { self.timing.touch_lag };
+        let proof = proof || bites(Tooth::PingsAreProof);
         let Some(present) = self.connection.as_mut().filter(|c| c.number == connection) else { return };
         if proof {
             // (a) A new session or a re-attachment touches the quorum leader itself, so no Δ.
             let mut newest = present.connect_sent;
             // (b) The touch follows delivery, so Δ counts from the receipt of the acknowledgement.
-            for ack in present.acks.iter().filter(|ack| ack.received + lag <= sent) {
-                newest = newest.max(ack.sent);
+            let counts_from = |ack: &Ack| if bites(Tooth::LagFromSending) { ack.sent } else { ack.received };
+            for ack in present.acks.iter().filter(|ack| counts_from(ack) + lag <= sent) {
+                newest = newest.max(if bites(Tooth::BaseFromReceipt) { ack.received } else { ack.sent });
+            }
+            if bites(Tooth::BaseFromLastProbe) {
+                newest = sent;
             }
             // (c) What was proved before stays proved.
             self.base = self.base.max(Some(newest));

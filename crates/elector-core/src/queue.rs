@@ -33,6 +33,7 @@ use crate::layout::{Family, Layout};
 use crate::message::{Answer, Change, Output, Refusal, Request, RequestId};
 use crate::moment::Moment;
 use crate::pulse::jittered;
+use crate::teeth::{Tooth, bites};
 use crate::tenure::{Goal, Tenure, Term, is_of_the_server, refused};
 use own::{Own, Watch};
 
@@ -411,6 +412,9 @@ impl Queue {
     pub(crate) fn changed(&mut self, tenure: &mut Tenure, name: &str, change: Change) {
         let Place::Enrolled(own) = &mut self.place else { return };
         own.watching.remove(name);
+        if own.name == name && bites(Tooth::OwnEndIgnored) {
+            return;
+        }
         match change {
             Change::Deleted if own.name == name => self.gone(tenure),
             Change::Deleted => own.drop_gone(name),
@@ -457,7 +461,12 @@ impl Queue {
     pub(crate) fn unanswered(&mut self, request: Request, sent: bool) {
         match (&mut self.place, request) {
             (Place::Enrolling(step), Request::Create { .. }) => {
-                self.ambiguous |= sent;
+                if bites(Tooth::BlindRetry) {
+                    self.stems.clear();
+                    *step = Step::Survey;
+                    return;
+                }
+                self.ambiguous |= sent && !bites(Tooth::AmbiguityForgotten);
                 *step = if sent { Step::Ambiguous } else { Step::Survey };
             }
             (Place::Enrolled(own), Request::Watch { names, .. }) if !sent => {
@@ -595,6 +604,11 @@ impl Queue {
                 if tenure.connection().is_some() && !deleting {
                     own.delete_sent = true;
                     tenure.ask(Request::Delete { name: own.name.clone() });
+                    if bites(Tooth::DeleteUnanswered) {
+                        self.place = Place::Out;
+                        self.stems.clear();
+                        tenure.left();
+                    }
                 }
             }
             Place::Out | Place::Enrolling(_) => {

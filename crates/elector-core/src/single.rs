@@ -17,6 +17,7 @@ use crate::error::{Error, Lost};
 use crate::message::{Answer, Change, Refusal, Request};
 use crate::moment::Moment;
 use crate::pulse::jittered;
+use crate::teeth::{Tooth, bites};
 use crate::tenure::{Goal, Tenure, Term, is_of_the_server, refused};
 
 /// The empty name: the election path itself.
@@ -146,7 +147,7 @@ impl Single {
             self.place = Place::Out;
             return tenure.fail(Error::PathIsPersistent);
         }
-        if tenure.session != Some(owner) {
+        if tenure.session != Some(owner) && !bites(Tooth::OwnerNotCompared) {
             // A reader that waits, or a leader whose znode another session has replaced.
             if self.is_held() {
                 self.gone(tenure, now);
@@ -179,7 +180,10 @@ impl Single {
 
     fn probed(&mut self, tenure: &mut Tenure, now: Moment, outcome: Result<Answer, Refusal>) {
         match (&mut self.place, outcome) {
-            (Place::Held(held), Ok(_)) => held.verified = true,
+            (Place::Held(held), Ok(_)) => {
+                held.verified = true;
+                held.confirmed |= bites(Tooth::ProbeIsOwnership);
+            }
             (Place::Held(_), Err(Refusal::NoNode)) => self.gone(tenure, now),
             (_, Ok(_) | Err(Refusal::NoNode)) => {}
             (_, Err(refusal)) => refused(tenure, "check the election's znode", refusal),

@@ -11,6 +11,7 @@ use crate::lease::{Deadlines, Lease, Margins, Timing};
 use crate::message::{OnDisconnect, Output, Refusal, Request, RequestId};
 use crate::moment::Moment;
 use crate::pulse::Pulse;
+use crate::teeth::{Tooth, bites};
 use crate::token::Token;
 
 /// The connection was taken over so often within one session timeout: somebody else has our session.
@@ -243,10 +244,15 @@ impl Tenure {
         self.session = None;
         self.closing = false;
         self.tainted = false;
-        self.lease.begin_session(self.timing().timeout);
+        if !bites(Tooth::SessionEndIgnored) {
+            self.lease.begin_session(self.timing().timeout);
+        }
         self.pulse.reset();
         self.moves.clear();
         self.asked.clear();
+        if bites(Tooth::SessionEndIgnored) {
+            return;
+        }
         self.lose(why);
     }
 
@@ -298,7 +304,10 @@ impl Tenure {
     /// The znode made at `czxid` is entitled to lead: do so, if that is wanted, it has had no term yet,
     /// and a live deadline is there. Without one, probes go on until an acknowledgement yields it.
     pub(crate) fn promote(&mut self, now: Moment, czxid: i64) {
-        if self.term != Term::None || self.goal != Goal::Contend || self.lease.live(now).is_none() {
+        if self.term != Term::None || self.goal != Goal::Contend {
+            return;
+        }
+        if self.lease.live(now).is_none() && !bites(Tooth::PromotionWithoutDeadline) {
             return;
         }
         let Some(token) = Token::from_czxid(czxid) else {
@@ -316,7 +325,8 @@ impl Tenure {
             match self.lease.base() {
                 Some(base) => {
                     self.term = Term::Stopping(token, base);
-                    self.goal = if self.goal == Goal::Leave { Goal::Leave } else { Goal::Stopped };
+                    let leaves = self.goal == Goal::Leave || bites(Tooth::ZnodeBeforeWork);
+                    self.goal = if leaves { Goal::Leave } else { Goal::Stopped };
                     self.emit(Output::Stopping { token, why });
                 }
                 None => self.lose(why),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use elector_core::teeth::{Tooth, bites};
 use elector_core::{Deadlines, Lost, Token};
 use tokio::sync::{Notify, watch};
 
@@ -73,7 +74,7 @@ impl Term {
     // The driver's side.
 
     pub(crate) fn publish(&self, deadlines: Deadlines) {
-        if !self.is_safe() {
+        if !self.is_safe() && !bites(Tooth::LateAnswerRevives) {
             return self.lost(Lost::NoQuorum); // it ran out before anybody published more
         }
         self.term.store(nanos(deadlines.term.since_origin()), Ordering::Release);
@@ -84,6 +85,9 @@ impl Term {
 
     /// Whether the lease lasts. Once it was seen to have ended, it has.
     fn is_safe(&self) -> bool {
+        if bites(Tooth::LateAnswerRevives) {
+            return nanos((self.now)()) < self.safe.load(Ordering::Acquire);
+        }
         let over = |safe| (nanos((self.now)()) >= safe).then_some(0);
         self.safe.fetch_update(Ordering::AcqRel, Ordering::Acquire, over).is_err()
     }
@@ -133,7 +137,7 @@ impl Term {
 
     /// Whether acting for this term is safe at this moment.
     pub(crate) fn check(&self) -> bool {
-        !self.is_released() && self.is_safe()
+        (!self.is_released() || bites(Tooth::FenceOutlivesRelease)) && self.is_safe()
     }
 
     /// What is left until nobody may act for this term.

@@ -64,6 +64,8 @@
 
 pub mod journal;
 pub mod state;
+#[doc(hidden)]
+pub mod teeth;
 pub mod testing;
 
 mod accept;

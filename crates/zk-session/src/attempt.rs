@@ -19,6 +19,7 @@ use crate::clock::{Clock, before};
 use crate::config::{MAX_ADDRESSES, MAX_CONNECT_ANSWER, MAX_REQUEST};
 use crate::connect_string::HostPort;
 use crate::connector::Connector;
+use crate::teeth::{Tooth, bites};
 
 /// An attempt on its way.
 pub(crate) type Attempt<S> = Pin<Box<dyn Future<Output = Result<Answered<S>, Failure>> + Send>>;
@@ -129,6 +130,7 @@ where
         }
     };
     let received = clock.now();
+    let connect_sent = if bites(Tooth::AttachedAtReceipt) { received } else { connect_sent };
     let answer = ConnectResponse::decode(&answer).map_err(|error| format!("bad answer: {error}"))?;
     Ok(Answered { stream, inbox, answer, connect_sent, received })
 }

@@ -12,6 +12,7 @@ use crate::connector::Connector;
 use crate::happening::{Attachment, Happening, RequestId, SessionEnd};
 use crate::outstanding::{Effect, Pending, Purpose, Step};
 use crate::session::{Session, State};
+use crate::teeth::{Tooth, bites};
 
 /// What is wrong with a frame, in words.
 type Nonsense = String;
@@ -41,7 +42,7 @@ impl<C: Connector, K: Clock> Session<C, K> {
         }
         self.identity.last_zxid = self.identity.last_zxid.max(header.zxid);
         // An event about the session, or about what we cannot see, is none of the owner's.
-        if event.kind == EventKind::None {
+        if event.kind == EventKind::None || (!live.restored && bites(Tooth::EventsOfRestoringLost)) {
             return Ok(());
         }
         if let Ok(path) = self.chroot.inward(&event.path) {

@@ -64,6 +64,8 @@ mod link;
 mod outstanding;
 mod servers;
 mod session;
+#[doc(hidden)]
+pub mod teeth;
 mod watches;
 
 pub use client::{Answer, CallError, Client, ClientEvent, ConnectError};

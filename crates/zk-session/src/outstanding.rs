@@ -12,6 +12,7 @@ use zk_wire::{ErrorCode, WatchKind};
 
 use crate::config::MAX_OUTSTANDING;
 use crate::happening::{Lost, RequestId};
+use crate::teeth::{Tooth, bites};
 use crate::watches::WatchSet;
 
 /// One request on its way.
@@ -126,7 +127,7 @@ impl Outstanding {
             if all.last().is_some_and(|(told, _)| *told == id) {
                 continue;
             }
-            let unsent = first && !was_handed(pending.start);
+            let unsent = (first && !was_handed(pending.start)) || bites(Tooth::LostIsNotSent);
             all.push((id, if unsent { Lost::NotSent } else { Lost::OutcomeUnknown }));
         }
         all

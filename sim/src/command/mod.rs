@@ -3,6 +3,7 @@
 mod peers;
 mod runs;
 mod seed;
+mod teeth;
 
 use std::ops::Range;
 use std::process::ExitCode;
@@ -10,7 +11,8 @@ use std::process::ExitCode;
 pub(crate) const USAGE: &str = "\
 usage: elector-sim run [--seeds FROM..TO] [--threads N]   play seeds; the first that goes wrong is shrunk and told
        elector-sim seed N [--whole]                       tell the story of one seed, shrunk if it goes wrong
-       elector-sim peers [--seeds FROM..TO]               the same faults under other programs' rules";
+       elector-sim peers [--seeds FROM..TO]               the same faults under other programs' rules
+       elector-sim teeth [--only NAME] [--share N --offset K] [--most N]   rules left out, and which seed notices";
 
 /// Runs the command that these arguments name.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode, String> {
@@ -33,6 +35,14 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode, String> {
             let seeds = rest.seeds(0..10_000)?;
             rest.nothing_more()?;
             peers::compare(seeds)
+        }
+        "teeth" => {
+            let only = rest.value("--only")?;
+            let share = rest.number("--share")?.unwrap_or(1).max(1);
+            let offset = rest.number("--offset")?.unwrap_or(0);
+            let most = rest.number("--most")?.unwrap_or(3_000);
+            rest.nothing_more()?;
+            return teeth::show(only.as_deref(), share, offset, most);
         }
         other => return Err(format!("no such command: {other}")),
     };

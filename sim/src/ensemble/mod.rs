@@ -42,6 +42,8 @@ pub(crate) struct Ensemble {
     quorum: Quorum,
     /// The least timeout that each server grants, in milliseconds.
     least_ms: [i32; SERVERS],
+    /// The longest timeout that any server grants unless its least is more, in milliseconds.
+    most_ms: i32,
     last_session: i64,
 }
 
@@ -100,8 +102,9 @@ pub(crate) enum Later {
 }
 
 impl Ensemble {
-    /// An ensemble whose first leader is at work. `least_ms` are the servers' minimal session timeouts.
-    pub(crate) fn new(tick: u64, leader: usize, least_ms: [i32; SERVERS]) -> Ensemble {
+    /// An ensemble whose first leader is at work. `least_ms` are the servers' minimal session timeouts, `most_ms`
+    /// the maximal one.
+    pub(crate) fn new(tick: u64, leader: usize, least_ms: [i32; SERVERS], most_ms: i32) -> Ensemble {
         let servers = (0..SERVERS).map(|_| Server::following(1)).collect();
         Ensemble {
             tick,
@@ -110,6 +113,7 @@ impl Ensemble {
             log: Vec::new(),
             quorum: Quorum::new(leader),
             least_ms,
+            most_ms,
             last_session: 0x1000,
         }
     }

@@ -309,6 +309,8 @@ impl Ensemble {
 
     pub(crate) fn heal(&mut self, server: usize, sink: &mut Sink<'_>) {
         self.servers[server].cut = false;
+        // The pings that were held up come first, before anything that is committed from now on.
+        self.tell_of_sessions(server, sink);
         let way = sink.random.ms(50, 500);
         sink.after(way, Later::Rejoin { server });
     }
@@ -320,7 +322,10 @@ impl Ensemble {
             self.quorum.deposed = None;
         }
         if self.quorum.leader == Some(server) {
-            self.leaderless(sink);
+            // Its connections end with it: the others see that at once.
+            self.quorum.leader = None;
+            let way = sink.random.ms(10, 300);
+            sink.after(way, Later::Notice { epoch: self.quorum.epoch });
         } else if self.reachable() * 2 <= SERVERS {
             self.lose_quorum(sink);
         }
@@ -337,6 +342,18 @@ impl Ensemble {
     /// A follower applies so much later from now on.
     pub(crate) fn slow_down(&mut self, server: usize, lag: u64) {
         self.servers[server].lag = lag;
+    }
+
+    /// Nothing keeps the servers apart any more: those who wait for a leader that has none learn it now.
+    pub(crate) fn calm_down(&mut self, sink: &mut Sink<'_>) {
+        if self.quorum.leader.is_none() {
+            let way = sink.random.ms(10, 300);
+            sink.after(way, Later::Notice { epoch: self.quorum.epoch });
+        }
+        if let Some(Deposed { server, epoch, .. }) = self.quorum.deposed {
+            let way = sink.random.ms(10, 300);
+            sink.after(way, Later::GiveUp { server, epoch });
+        }
     }
 
     fn reachable(&self) -> usize {
@@ -357,10 +374,6 @@ impl Ensemble {
         let (epoch, sessions) = (self.quorum.epoch, self.quorum.sessions.clone());
         self.quorum.deposed = Some(Deposed { server, epoch, sessions });
         sink.note(What::Deposed, server as u64, epoch);
-        self.leaderless(sink);
-    }
-
-    fn leaderless(&mut self, sink: &mut Sink<'_>) {
         self.quorum.leader = None;
         let longest = SYNC_LIMIT * self.tick;
         let way = if sink.random.one_in(2) { sink.random.ms(20, 300) } else { sink.random.below(longest) };
@@ -382,8 +395,10 @@ impl Ensemble {
     fn give_up(&mut self, server: usize, sink: &mut Sink<'_>) {
         self.drop_clients(server, sink);
         self.servers[server].standing = Standing::Looking;
-        if self.quorum.deposed.as_ref().is_some_and(|d| d.server == server) {
-            self.quorum.deposed = None;
+        if let Some(deposed) = self.quorum.deposed.take_if(|deposed| deposed.server == server) {
+            // Those who still wait for its word see its connections end.
+            let way = sink.random.ms(10, 300);
+            sink.after(way, Later::Notice { epoch: deposed.epoch });
         }
         if !self.servers[server].cut {
             let way = sink.random.ms(50, 400);

@@ -13,9 +13,6 @@ use crate::MS;
 use crate::record::What;
 use crate::service::{Conn, Down, Sink, password};
 
-/// The longest session timeout that is granted, in milliseconds.
-const MOST_MS: i32 = 40_000;
-
 /// What a server is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -173,7 +170,8 @@ impl Ensemble {
             return self.hang_up(conn, sink);
         }
         link.greeted = true;
-        let timeout_ms = request.timeout_ms.clamp(self.least_ms[server], MOST_MS);
+        let timeout_ms =
+            request.timeout_ms.clamp(self.least_ms[server], self.most_ms.max(self.least_ms[server]));
         let epoch = self.servers[server].epoch();
         let session = request.session_id;
         if session != 0 {
@@ -369,15 +367,20 @@ impl Ensemble {
 
     /// The next report of a follower: the leader pings each half tick, and its pings may be late.
     pub(super) fn report(&mut self, server: usize, sink: &mut Sink<'_>) {
+        self.tell_of_sessions(server, sink);
+        let half = self.tick / 2;
+        let next = (sink.now / half + 1) * half + sink.random.below(250 * MS);
+        sink.later.push((next, Later::Report { server }));
+    }
+
+    /// A ping of the leader reaches a follower, which answers with the sessions that it heard from.
+    pub(super) fn tell_of_sessions(&mut self, server: usize, sink: &mut Sink<'_>) {
         let at = &mut self.servers[server];
         if self.quorum.leader.is_some() && !at.cut && at.standing == Standing::Serving(self.quorum.epoch) {
             for session in std::mem::take(&mut at.touched) {
                 self.quorum.touch_quietly(session, sink);
             }
         }
-        let half = self.tick / 2;
-        let next = (sink.now / half + 1) * half + sink.random.below(250 * MS);
-        sink.later.push((next, Later::Report { server }));
     }
 
     /// A sync is done.

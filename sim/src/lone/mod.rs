@@ -37,7 +37,9 @@ pub(crate) struct Lone {
     /// The highest zxid that anybody was shown.
     shown: i64,
     operators: Conn,
-    least_ms: i32,
+    timeouts_ms: (i32, i32),
+    /// What was shown before the last sync that wrote anything.
+    shown_before: i64,
     /// Syncs take so much longer.
     pub(crate) slow: u64,
     /// The ephemeral znodes, by path: creation zxid and owner.
@@ -57,14 +59,15 @@ struct Host {
 }
 
 impl Lone {
-    pub(crate) fn new(least_ms: i32) -> Lone {
+    pub(crate) fn new(least_ms: i32, most_ms: i32) -> Lone {
         Lone {
             disk: SimDisk::default(),
             host: None,
             life: 0,
             shown: 0,
             operators: OPERATOR,
-            least_ms,
+            timeouts_ms: (least_ms, most_ms),
+            shown_before: 0,
             slow: 0,
             znodes: BTreeMap::new(),
         }
@@ -81,11 +84,11 @@ impl Lone {
 
     /// A process opens the directory and serves.
     pub(crate) fn start(&mut self, sink: &mut Sink<'_>) -> Result<(), String> {
-        let limits = Limits { min_timeout_ms: self.least_ms, ..Limits::default() };
+        let (min_timeout_ms, max_timeout_ms) = self.timeouts_ms;
+        let limits = Limits { min_timeout_ms, max_timeout_ms, ..Limits::default() };
         let disk = Arc::new(self.disk.clone());
         // Segments and snapshots small enough to be met within one run.
-        let journal =
-            JournalLimits { segment_bytes: 8 << 10, snapshot_bytes: 16 << 10, snapshot_records: 200 };
+        let journal = JournalLimits { segment_bytes: 4 << 10, snapshot_bytes: 4 << 10, snapshot_records: 40 };
         let (journal, recovery) = Journal::open_on(disk, journal).map_err(|error| error.to_string())?;
         let mut state = match recovery.snapshot {
             Some((_, bytes)) => State::from_snapshot(&bytes, limits).map_err(|error| format!("{error:?}"))?,
@@ -114,6 +117,7 @@ impl Lone {
         });
         sink.note(What::HostStarted, self.life, 0);
         self.look();
+        sink.restarted = Some(self.znodes.values().map(|(czxid, _)| *czxid).collect());
         sink.after(50 * MS, Later::Sweep { life: self.life });
         Ok(())
     }
@@ -163,7 +167,7 @@ impl Lone {
         let disk = self.disk.clone();
         let (life, shown) = (self.life, self.shown);
         // The newest group cannot be told from a torn write, and is cut off.
-        self.shown = self.shown.saturating_sub(64);
+        self.shown = self.shown_before;
         let opened = self.start(sink);
         (self.life, self.shown) = (life, shown);
         self.host = None;
@@ -214,27 +218,30 @@ impl Lone {
         let now = moment(sink.now);
         let mut effects = Effects::default();
         host.state.open(id, IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let connect = ConnectRequest {
-            protocol_version: 0,
-            last_zxid_seen: 0,
-            timeout_ms: 10_000,
-            session_id: 0,
-            password: vec![0; 16].into(),
-            read_only: None,
-        };
-        host.state.connect(id, &connect, [7; 16], now, &mut effects);
+        host.state.connect(id, &connect_request(0, 0), [7; 16], now, &mut effects);
         host.state.request(id, 1, request.op(), Ok(request), now, &mut effects);
         host.state.request(id, 2, Request::Close.op(), Ok(Request::Close), now, &mut effects);
         host.state.close(id);
         self.take(effects, Cause::Meddled, sink);
     }
 
-    /// Somebody who knows how ends this session.
-    pub(crate) fn end_session(&mut self, session: i64, sink: &mut Sink<'_>) {
-        let Some(host) = &mut self.host else { return };
+    /// Somebody who does not know the session's password tries to take it, and somebody who may ends it.
+    pub(crate) fn end_session(&mut self, session: i64, sink: &mut Sink<'_>) -> Result<(), String> {
+        let Some(host) = &mut self.host else { return Ok(()) };
         let mut effects = Effects::default();
+        self.operators += STEP;
+        let thief = ConnectionId(self.operators);
+        host.state.open(thief, IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let stolen = connect_request(session, 0);
+        host.state.connect(thief, &stolen, [0; 16], moment(sink.now), &mut effects);
+        let taken = |output: &Output| matches!(output, Output::Connected(answer) if answer.timeout_ms > 0);
+        if effects.outputs.iter().any(|(to, output)| *to == thief && taken(output)) {
+            return Err(format!("session 0x{session:x} was given to somebody without its password"));
+        }
+        host.state.close(thief);
         host.state.expire_session(session, moment(sink.now), &mut effects);
         self.take(effects, Cause::Meddled, sink);
+        Ok(())
     }
 
     pub(crate) fn happen(&mut self, later: Later, sink: &mut Sink<'_>) -> Result<(), String> {
@@ -281,7 +288,9 @@ impl Lone {
         if host.journal.sync().is_err() {
             return self.crash(sink);
         }
-        self.shown = host.state.last_zxid();
+        if host.state.last_zxid() > self.shown {
+            self.shown_before = std::mem::replace(&mut self.shown, host.state.last_zxid());
+        }
         for (ConnectionId(conn), output) in std::mem::take(&mut host.held) {
             if conn >= OPERATOR {
                 continue;
@@ -336,6 +345,18 @@ impl Lone {
             .into_iter()
             .map(|(path, czxid, owner)| (path.to_owned(), (czxid, owner)))
             .collect();
+    }
+}
+
+fn connect_request(session_id: i64, last_zxid_seen: i64) -> ConnectRequest {
+    let password = vec![0; 16].into();
+    ConnectRequest {
+        protocol_version: 0,
+        last_zxid_seen,
+        timeout_ms: 10_000,
+        session_id,
+        password,
+        read_only: None,
     }
 }
 

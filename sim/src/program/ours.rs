@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use elector::{Campaign, CampaignError, Elector, Layout, Leadership, OnDisconnect, Role};
+use elector::{Campaign, CampaignError, Elector, Fence, Layout, Leadership, OnDisconnect, Role};
 use tokio::sync::watch;
 
 use super::{ELECTION, Order, Program, Told};
@@ -19,6 +19,8 @@ pub(crate) struct Ours {
     driver_ended: bool,
     roles: watch::Receiver<Role>,
     stage: Stage,
+    /// What a task of the newest term would go by; it outlives the leadership.
+    fence: Option<Fence>,
 }
 
 enum Stage {
@@ -41,7 +43,7 @@ impl Ours {
         };
         let mut builder = Elector::builder(place, ELECTION)
             .id(format!("c{who}"))
-            .session_timeout(Duration::from_millis(plan.timeout_ms))
+            .session_timeout(Duration::from_millis(plan.asked_ms))
             .stop_early(Duration::from_millis(plan.early_ms))
             .layout(if plan.single { Layout::Single } else { Layout::Latch });
         if plan.tick_is_known {
@@ -53,7 +55,7 @@ impl Ours {
         let started = builder.simulate(connector, clock, move || random.next());
         let (elector, driver) = started.unwrap_or_else(|error| panic!("seed {}: {error}", plan.seed));
         let roles = elector.role();
-        Ours { elector, driver, driver_ended: false, roles, stage: Stage::Idle }
+        Ours { elector, driver, driver_ended: false, roles, stage: Stage::Idle, fence: None }
     }
 
     fn run_driver(&mut self) {
@@ -71,6 +73,7 @@ impl Ours {
             Poll::Pending => return false,
             Poll::Ready(Ok(leadership)) => {
                 told.push(Told::Leads(leadership.token().as_i64()));
+                self.fence = Some(leadership.fence());
                 self.stage = Stage::Leading { leadership, told_to_stop: false };
             }
             // The one before is still on its way out; the application tries again.
@@ -113,10 +116,8 @@ impl Program for Ours {
     }
 
     fn believes(&self) -> Option<i64> {
-        match &self.stage {
-            Stage::Leading { leadership, .. } if leadership.check() => Some(leadership.token().as_i64()),
-            _ => None,
-        }
+        let fence = self.fence.as_ref()?;
+        fence.check().then(|| fence.token().as_i64())
     }
 
     fn remaining(&self) -> Option<u64> {

@@ -3,20 +3,29 @@
 //! Always: nobody's evidence of leading outlives its znode, except where somebody meddled with the znode; no
 //! two hold evidence at one time with the same exception; tokens rise; who begins to lead has evidence.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Outcome, Service, World};
 use crate::MS;
-use crate::plan::Rules;
+use crate::plan::{Fault, Rules, Trouble};
 use crate::program::ELECTION;
 use crate::record::{Record, What};
 use crate::service::Cause;
 
+/// Where nothing else is wrong, a leader whose znode was taken stops within this.
+const CALM_NOTICE: u64 = 500 * MS;
+/// Nothing else is wrong if nothing was for so long before.
+const CALM_BEFORE: u64 = 4_000 * MS;
+
 #[derive(Debug, Default)]
 pub(crate) struct Check {
     pub(super) violation: Option<String>,
-    /// Znodes that somebody else has done away with.
-    meddled: BTreeSet<i64>,
+    /// Znodes that somebody else has done away with, and when.
+    meddled: BTreeMap<i64, u64>,
+    /// Terms that nobody was found to act for once.
+    lapsed: BTreeSet<i64>,
+    /// When the embedded server last started.
+    restarted_at: u64,
     highest: i64,
     tokens: BTreeSet<i64>,
     led: BTreeSet<usize>,
@@ -27,9 +36,9 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    pub(super) fn into_outcome(self, record: Record, contenders: usize) -> Outcome {
+    pub(super) fn into_outcome(self, record: Record, faults: Vec<Fault>, contenders: usize) -> Outcome {
         let Check { violation, overlap, overlaps, led, .. } = self;
-        Outcome { violation, record, overlap, overlaps, led: led.len(), contenders }
+        Outcome { violation, record, faults, overlap, overlaps, led: led.len(), contenders }
     }
 
     /// It does not believe any more, or is gone.
@@ -51,13 +60,69 @@ impl World {
     pub(super) fn belief(&self, who: usize) -> Option<i64> {
         let member = &self.members[who];
         let program = member.program.as_ref()?;
-        member.term?;
         // Whoever goes by a flag cannot act on it while it stands still; a lease is judged also then.
         if self.plan.rules != Rules::Ours && member.paused_until > self.now {
             return None;
         }
         member.clock.set(member.face.at(self.now));
         program.believes()
+    }
+
+    /// Looks at all who were told to lead: an end is an end, and nobody acts for long whose znode was taken.
+    pub(super) fn sample(&mut self) {
+        if self.plan.rules != Rules::Ours {
+            return;
+        }
+        for who in 0..self.members.len() {
+            let told = self.members[who].term;
+            let Some(token) = self.belief(who) else {
+                self.check.lapsed.extend(told);
+                continue;
+            };
+            if told != Some(token) {
+                self.violated(format!("c{who} would act for term {token}, which its application has left"));
+            }
+            if self.check.lapsed.contains(&token) {
+                self.violated(format!("c{who} would act again for term {token}, which was over"));
+            }
+            if let Some(taken) = self.check.meddled.get(&token).copied() {
+                let since = self.now - taken;
+                let lease = self.plan.asked_ms.max(self.plan.timeout_ms) * MS * 102 / 100 + 300 * MS;
+                if since > lease * 2 || (since > self.notice(who, taken) && self.is_calm(taken)) {
+                    let ms = since / MS;
+                    self.violated(format!("c{who} acts for term {token} {ms} ms after its znode was taken"));
+                }
+            }
+        }
+    }
+
+    /// How soon a leader has to hear of what happened at `since`: whoever was hung up on has to connect first.
+    fn notice(&self, who: usize, since: u64) -> u64 {
+        let wires = &self.members[who].wires;
+        let connected = |conn| self.wires.get(conn).is_some_and(|wire| wire.opened + CALM_BEFORE < since);
+        if !wires.is_empty() && wires.iter().all(connected) { CALM_NOTICE } else { 3 * CALM_NOTICE }
+    }
+
+    /// Whether nothing has kept the contender from hearing of what happened at `since`.
+    fn is_calm(&self, since: u64) -> bool {
+        let from = since.saturating_sub(CALM_BEFORE);
+        let meddles = |what: &Trouble| {
+            matches!(
+                what,
+                Trouble::DeleteLowest
+                    | Trouble::DeleteAny
+                    | Trouble::Wipe
+                    | Trouble::Scribble
+                    | Trouble::ForgeClose { .. }
+            )
+        };
+        let disturbs = |fault: &Fault| fault.at <= self.now && fault.at + fault.lasts >= from;
+        let disturbed = self.plan.faults.iter().any(|fault| disturbs(fault) && !meddles(&fault.what));
+        let served = match &self.service {
+            Service::Ensemble(ensemble) => ensemble.leader().is_some(),
+            Service::Lone(lone) => lone.is_listening() && self.check.restarted_at < from,
+        };
+        !disturbed && served
     }
 
     pub(super) fn leads(&mut self, who: usize, token: i64) {
@@ -67,7 +132,8 @@ impl World {
             self.violated(format!("c{who} was told to lead for term {token} without a live deadline"));
         }
         // What an operator deleted may be found out late; until then a lower one may begin.
-        let meddled = self.check.meddled.contains(&token) || self.check.meddled.contains(&self.check.highest);
+        let meddled =
+            self.check.meddled.contains_key(&token) || self.check.meddled.contains_key(&self.check.highest);
         if ours && token <= self.check.highest && !meddled {
             self.violated(format!("c{who} leads for term {token} after {}", self.check.highest));
         }
@@ -77,7 +143,7 @@ impl World {
         self.check.highest = self.check.highest.max(token);
         for other in 0..self.members.len() {
             let Some(theirs) = self.belief(other).filter(|_| other != who) else { continue };
-            if self.check.meddled.contains(&theirs) || self.check.meddled.contains(&token) {
+            if self.check.meddled.contains_key(&theirs) || self.check.meddled.contains_key(&token) {
                 continue;
             }
             if ours {
@@ -96,14 +162,14 @@ impl World {
     /// The quorum has done away with a znode.
     pub(super) fn znode_gone(&mut self, czxid: i64, cause: Cause) {
         if cause == Cause::Meddled {
-            self.check.meddled.insert(czxid);
+            self.check.meddled.entry(czxid).or_insert(self.now);
             return;
         }
         if self.plan.rules != Rules::Ours {
             return;
         }
         for who in 0..self.members.len() {
-            if self.belief(who) == Some(czxid) && !self.check.meddled.contains(&czxid) {
+            if self.belief(who) == Some(czxid) && !self.check.meddled.contains_key(&czxid) {
                 let left = self.members[who].program.as_ref().and_then(|program| program.remaining());
                 let left = left.unwrap_or(0) as f64 / 1e6;
                 self.violated(format!(
@@ -111,6 +177,12 @@ impl World {
                 ));
             }
         }
+    }
+
+    /// A new process has the directory, and these znodes: some of their ends may not have lasted.
+    pub(super) fn host_restarted(&mut self, there: &[i64]) {
+        self.check.restarted_at = self.now;
+        self.check.meddled.retain(|czxid, _| !there.contains(czxid));
     }
 
     /// Znodes of contenders that are there now.

@@ -14,7 +14,7 @@ use crate::client::clock::{Face, SimClock};
 use crate::client::wire::{Reach, SimConnector};
 use crate::ensemble::{Ensemble, Later, SERVERS};
 use crate::lone::Lone;
-use crate::plan::{Place, Plan, Rules, TROUBLE};
+use crate::plan::{Fault, Place, Plan, Rules, TROUBLE};
 use crate::program::{self, Order, Program, Told};
 use crate::random::Random;
 use crate::record::{Record, What};
@@ -22,6 +22,9 @@ use crate::service::{Conn, Down, Sink};
 use crate::{MS, SECOND};
 use check::Check;
 use network::{Path, Wire};
+
+/// Evidence is looked at this often, besides whenever somebody begins to lead or a znode goes.
+const SAMPLE_EVERY: u64 = 97 * MS;
 
 /// Something that will happen.
 #[derive(Debug)]
@@ -60,6 +63,7 @@ enum Event {
     },
     Heal,
     Check,
+    Sample,
 }
 
 enum Service {
@@ -123,6 +127,8 @@ pub struct Outcome {
     pub violation: Option<String>,
     /// What happened.
     pub record: Record,
+    /// The plan's faults, and those that they became.
+    pub faults: Vec<Fault>,
     /// Two believed to lead at one time, in nanoseconds all together; for rules that allow it.
     pub overlap: u64,
     /// How often that began.
@@ -138,7 +144,7 @@ pub fn play(plan: &Plan, keep: bool) -> Outcome {
     let mut world = World::new(plan.clone(), keep);
     world.play();
     let contenders = world.members.len();
-    world.check.into_outcome(world.record, contenders)
+    world.check.into_outcome(world.record, world.plan.faults, contenders)
 }
 
 impl World {
@@ -160,13 +166,13 @@ impl World {
                 wants: true,
             })
             .collect();
-        let least = plan.least_ms;
+        let (least, most) = (plan.least_ms, plan.timeout_ms as i32);
         let service = match plan.place {
             Place::Ensemble => {
                 let leader = faces.below(SERVERS as u64) as usize;
-                Service::Ensemble(Box::new(Ensemble::new(plan.tick_ms * MS, leader, least)))
+                Service::Ensemble(Box::new(Ensemble::new(plan.tick_ms * MS, leader, least, most)))
             }
-            Place::Lone => Service::Lone(Box::new(Lone::new(least[0].min(plan.timeout_ms as i32)))),
+            Place::Lone => Service::Lone(Box::new(Lone::new(least[0].min(most), most))),
         };
         World {
             now: 0,
@@ -209,6 +215,7 @@ impl World {
             self.at(self.plan.faults[index].at, Event::Begin(index));
         }
         self.at(TROUBLE, Event::Heal);
+        self.at(SECOND, Event::Sample);
         while self.phase != Phase::Over && self.check.violation.is_none() {
             let Some(Reverse((at, _, slot))) = self.events.pop() else { break };
             self.now = at;
@@ -275,6 +282,10 @@ impl World {
             Event::Start { who } => self.start(who),
             Event::Heal => self.heal(),
             Event::Check => self.look_whether_done(),
+            Event::Sample => {
+                self.sample();
+                self.at(self.now + SAMPLE_EVERY, Event::Sample);
+            }
         }
     }
 
@@ -282,12 +293,15 @@ impl World {
     fn serve(&mut self, act: impl FnOnce(&mut Service, &mut Sink<'_>) -> Result<(), String>) {
         let mut sink = Sink::new(self.now, &mut self.serving, &mut self.record);
         let done = act(&mut self.service, &mut sink);
-        let Sink { down, later, gone, .. } = sink;
+        let Sink { down, later, gone, restarted, .. } = sink;
         for (at, later) in later {
             self.at(at, Event::Service(later));
         }
         for (conn, down) in down {
             self.send_down(conn, down);
+        }
+        if let Some(there) = restarted {
+            self.host_restarted(&there);
         }
         for (czxid, cause) in gone {
             self.znode_gone(czxid, cause);
@@ -347,7 +361,12 @@ impl World {
         program.order(order);
         match order {
             Order::Campaign => self.record.note(self.now, Some(who), What::Campaigns, 0, 0),
-            Order::Leave => self.left(who),
+            Order::Leave => {
+                self.left(who);
+                if self.belief(who).is_some() && self.plan.rules == Rules::Ours {
+                    self.violated(format!("c{who} has let go of its leadership, and its fence still holds"));
+                }
+            }
         }
         self.run(who);
     }

@@ -29,7 +29,8 @@ impl Path {
 #[derive(Debug)]
 pub(crate) struct Wire {
     pub(crate) who: usize,
-    server: usize,
+    pub(crate) server: usize,
+    pub(crate) opened: u64,
     pub(crate) stream: Stream,
     /// When the last packet of each direction arrives.
     up_at: u64,
@@ -50,7 +51,15 @@ impl World {
         for (server, stream) in self.members[who].connector.take_opened() {
             self.last_conn += 1;
             let conn = self.last_conn;
-            let wire = Wire { who, server, stream, up_at: self.now, down_at: self.now, lost_after: None };
+            let wire = Wire {
+                who,
+                server,
+                opened: self.now,
+                stream,
+                up_at: self.now,
+                down_at: self.now,
+                lost_after: None,
+            };
             self.wires.insert(conn, wire);
             self.members[who].wires.push(conn);
             self.record.note(self.now, Some(who), What::Connects, server as u64, conn);

@@ -3,12 +3,12 @@
 use zk_wire::Request;
 
 use super::{Event, Phase, Service, World};
-use crate::SECOND;
 use crate::ensemble::SERVERS;
 use crate::plan::{Fault, TROUBLE, Trouble};
 use crate::program::{ELECTION, Order};
 use crate::record::What;
 use crate::service::Sink;
+use crate::{MS, SECOND};
 
 impl World {
     pub(super) fn begin(&mut self, index: usize) {
@@ -69,6 +69,11 @@ impl World {
                 }
             }
             Trouble::ForgeClose { who } => self.forge_close(who),
+            Trouble::Strand
+            | Trouble::StrandLate
+            | Trouble::StrandAtQuorumLeader
+            | Trouble::FreezeAndCrash
+            | Trouble::CutOffAndElect => self.begin_misfortune(what, lasts),
             Trouble::CutServer { .. }
             | Trouble::CutQuorumLeader
             | Trouble::CrashServer { .. }
@@ -81,6 +86,44 @@ impl World {
             | Trouble::FlipBit => self.begin_at_host(what, end),
         }
         self.at(end, Event::End(index));
+    }
+
+    /// Becomes two or three plain faults that begin now, to whoever leads.
+    fn begin_misfortune(&mut self, what: Trouble, lasts: u64) {
+        let Some(who) = (0..self.members.len()).find(|who| self.members[*who].term.is_some()) else { return };
+        let carrier = self.members[who].wires.iter().filter_map(|conn| self.wires.get(conn)).next_back();
+        let Some(carrier) = carrier.map(|wire| wire.server) else { return };
+        let quorum_leader = match &self.service {
+            Service::Ensemble(ensemble) => ensemble.leader().unwrap_or(carrier),
+            Service::Lone(_) => return,
+        };
+        let mut all = Vec::new();
+        let only = if what == Trouble::Strand { carrier } else { quorum_leader };
+        match what {
+            Trouble::Strand | Trouble::StrandAtQuorumLeader => {
+                let others = (0..SERVERS).filter(|server| *server != only);
+                all.extend(others.map(|server| Trouble::CutUp { who, server }));
+                all.push(Trouble::CutServer { server: only });
+                if only != carrier {
+                    all.push(Trouble::Drop { who });
+                }
+            }
+            Trouble::StrandLate => {
+                all.push(Trouble::Slow { who, by: 2_700 * MS });
+                let at = self.now + self.application.ms(2_000, 9_000);
+                self.plan.faults.push(Fault { at, lasts, what: Trouble::Strand });
+                self.at(at, Event::Begin(self.plan.faults.len() - 1));
+            }
+            Trouble::FreezeAndCrash => {
+                all = vec![Trouble::Pause { who }, Trouble::CrashServer { server: carrier }];
+            }
+            _ => all = vec![Trouble::CutOff { who }, Trouble::CrashServer { server: quorum_leader }],
+        }
+        for what in all {
+            let index = self.plan.faults.len();
+            self.plan.faults.push(Fault { at: self.now, lasts, what });
+            self.begin(index);
+        }
     }
 
     fn begin_at_ensemble(&mut self, index: usize, what: Trouble) {
@@ -152,6 +195,12 @@ impl World {
         for index in 0..self.plan.faults.len() {
             self.end(index);
         }
+        self.serve(|service, sink| {
+            if let Service::Ensemble(ensemble) = service {
+                ensemble.calm_down(sink);
+            }
+            Ok(())
+        });
         for who in 0..self.members.len() {
             for path in &mut self.paths[who] {
                 path.up_cut_until = path.up_cut_until.min(self.now);
@@ -235,11 +284,9 @@ impl World {
         if let Some(token) = self.members[who].term
             && let Some((_, _, session)) = self.contenders_znodes().into_iter().find(|(_, c, _)| *c == token)
         {
-            self.serve(|service, sink| {
-                if let Service::Lone(lone) = service {
-                    lone.end_session(session, sink);
-                }
-                Ok(())
+            self.serve(|service, sink| match service {
+                Service::Lone(lone) => lone.end_session(session, sink),
+                Service::Ensemble(_) => Ok(()),
             });
         }
     }

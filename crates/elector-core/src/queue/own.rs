@@ -10,6 +10,7 @@ use crate::contender::Contender;
 use crate::message::{Request, RequestId};
 use crate::moment::Moment;
 use crate::pulse::jittered;
+use crate::teeth::{Tooth, bites};
 use crate::tenure::{Goal, Tenure, Term};
 
 /// So many of the nearest lower contenders are remembered, and all of them are watched. To remember more
@@ -97,7 +98,7 @@ impl Own {
         let count = lower().count();
         let ahead = lower().take(WATCHED).cloned().collect();
         self.ahead = ahead;
-        self.complete = count <= WATCHED;
+        self.complete = count <= WATCHED || bites(Tooth::CutListIsComplete);
         self.position = Some((count, contenders.len() - self.extras.len()));
         self.list_wanted = false;
         let Own { watching, ahead, .. } = self;
@@ -114,7 +115,7 @@ impl Own {
             *ahead = ahead.saturating_sub(1);
             *all = all.saturating_sub(1);
         }
-        if !self.complete {
+        if !self.complete && !bites(Tooth::NoListWhenCut) {
             self.list_wanted = true;
         }
     }
@@ -172,6 +173,9 @@ impl Own {
         let nearest = self.ahead.iter().map(|c| &c.name);
         let mut names: Vec<String> = nearest.filter(|name| !self.watching.contains(*name)).cloned().collect();
         self.watching.extend(names.iter().cloned());
+        if self.watch == Watch::Unset && bites(Tooth::OwnWatchMissing) {
+            self.watch = Watch::Set;
+        }
         let own = self.watch == Watch::Unset;
         if own {
             names.push(self.name.clone());

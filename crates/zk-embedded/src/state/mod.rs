@@ -32,6 +32,7 @@ use self::change::{Change, Txn, Write};
 use self::sessions::Sessions;
 use self::tree::{Tree, Trigger};
 use self::watches::Watches;
+use crate::teeth::{Tooth, bites};
 
 pub use self::change::ReplayError;
 pub use self::digest::digest_id;
@@ -358,9 +359,15 @@ impl State {
             Change::CloseSession { session } => {
                 let own: Vec<String> = self.tree.ephemerals_of(*session).map(str::to_owned).collect();
                 for path in own {
+                    if bites(Tooth::EphemeralsStay) {
+                        break;
+                    }
                     self.apply_write(&Write::Delete { path }, txn, &mut applied)?;
                 }
                 self.sessions.close(*session).ok_or(NO_SESSION)?;
+                if bites(Tooth::WatchersNotTold) {
+                    applied.triggers.clear();
+                }
             }
             Change::ExtendTimeout { session, timeout_ms } => {
                 if !self.sessions.set_recorded(*session, *timeout_ms) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::change::PASSWORD;
 use super::{ConnectionId, Moment};
+use crate::teeth::{Tooth, bites};
 
 /// One session.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,7 +110,12 @@ impl Sessions {
     /// The session was heard of at this time.
     pub(crate) fn touch(&mut self, id: i64, at: Duration) {
         let Some(session) = self.all.get(&id) else { return };
-        let deadline = at.saturating_add(session.timeout);
+        let early = bites(Tooth::ExpiryEarly);
+        let timeout = if early { session.timeout * 3 / 4 } else { session.timeout };
+        let deadline = at.saturating_add(timeout);
+        if early {
+            return self.set_deadline(id, deadline);
+        }
         if deadline > session.deadline {
             self.set_deadline(id, deadline);
         }
@@ -117,6 +123,9 @@ impl Sessions {
 
     /// Everybody begins a full timeout, as after a restart.
     pub(crate) fn revive(&mut self, now: Duration) {
+        if bites(Tooth::NotRevived) {
+            return;
+        }
         for id in self.ids() {
             let timeout = self.all[&id].timeout;
             self.set_deadline(id, now.saturating_add(timeout));
@@ -151,6 +160,9 @@ impl Sessions {
 
 /// Whether two passwords are the same, in a time that does not tell where they differ.
 pub(crate) fn same_password(ours: &[u8; PASSWORD], theirs: &[u8]) -> bool {
+    if bites(Tooth::PasswordIgnored) {
+        return true;
+    }
     theirs.len() == PASSWORD && ours.iter().zip(theirs).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
 }
 

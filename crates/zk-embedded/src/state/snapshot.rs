@@ -11,6 +11,7 @@ use super::node::Node;
 use super::sessions::Sessions;
 use super::tree::Tree;
 use super::{Limits, State};
+use crate::teeth::{Tooth, bites};
 
 /// Of what follows. A later version reads this one, or refuses it by name.
 const VERSION: i32 = 1;
@@ -27,6 +28,7 @@ impl State {
         w.i64(self.sessions.last_id());
         let sessions: Vec<_> =
             self.sessions.ids().into_iter().filter_map(|id| Some((id, self.sessions.get(id)?))).collect();
+        let sessions = if bites(Tooth::SnapshotWithoutSessions) { Vec::new() } else { sessions };
         w.vector(&sessions, |w, (id, session)| {
             w.i64(*id);
             w.i32(session.recorded_ms);

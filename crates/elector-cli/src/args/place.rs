@@ -74,15 +74,31 @@ fn directory(given: &Given<'_>) -> Result<Option<PathBuf>, String> {
         // An empty word is more likely a variable that was not set, and would be another election.
         Some("") if is_flag => Err("--local=: no directory given; the user's own is --local alone".into()),
         Some("") => Err(format!("{}: empty; say 1 or a directory, or unset it", given.from)),
-        Some(word) if mistaken.contains(&word) => Err(given.refuse(
-            word,
-            &format!(
-                "it takes a directory, and the user's own is {}; one of that name is ./{word}",
-                if is_flag { "--local alone" } else { "1" }
-            ),
-        )),
-        _ => Ok(Some(PathBuf::from(given.value))),
+        Some(word) if mistaken.contains(&word) => {
+            let own =
+                if is_flag { format!("--local alone; one of that name is ./{word}") } else { "1".into() };
+            Err(given.refuse(word, &format!("it takes a directory, and the user's own is {own}")))
+        }
+        _ => path(given).map(Some),
     }
+}
+
+/// A directory that everybody finds who gives the same word.
+fn path(given: &Given<'_>) -> Result<PathBuf, String> {
+    let path = PathBuf::from(given.value);
+    let word = given.value.to_string_lossy();
+    // Bash expands it neither behind a = nor in a service's file, and a directory of that name is what nobody means.
+    if word.starts_with('~') {
+        return Err(given
+            .refuse(&word, "the shell did not expand the ~ here: write $HOME, or ./~ for one of that name"));
+    }
+    // A cron job's working directory is not a terminal's, and two directories would be two elections.
+    if !given.from.starts_with("--") && path.is_relative() {
+        return Err(
+            given.refuse(&word, "a variable takes an absolute directory, which is the same from everywhere")
+        );
+    }
+    Ok(path)
 }
 
 fn servers(given: &Given<'_>) -> Result<String, String> {

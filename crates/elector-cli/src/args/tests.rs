@@ -151,6 +151,9 @@ fn a_local_election_is_the_users_own_or_in_a_directory() {
         ("run /b -- x", Some(("ELECTOR_LOCAL", "0")), "ELECTOR_LOCAL 0:"),
         ("run /b -- x", Some(("ELECTOR_LOCAL", "true")), "the user's own is 1"),
         ("run /b -- x", Some(("ELECTOR_LOCAL", "")), "ELECTOR_LOCAL: empty"),
+        ("run --local=~/x /b -- x", None, "--local ~/x: the shell did not expand"),
+        ("run /b -- x", Some(("ELECTOR_LOCAL", "~/x")), "ELECTOR_LOCAL ~/x: the shell"),
+        ("run /b -- x", Some(("ELECTOR_LOCAL", "./x")), "absolute directory"),
         ("run --local --ensemble-tick 2s /b -- x", None, "--ensemble-tick: the one server"),
     ] {
         let error = run_with(line, variable.as_slice()).expect_err(line);

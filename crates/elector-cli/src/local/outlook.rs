@@ -8,6 +8,11 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+/// Between two looks for a host, and how many: one that died is followed within a tenth of a second.
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
+const LOOKS: u32 = 6;
 
 /// Whoever hosts the elections of a directory, as it looks at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +38,17 @@ pub(crate) fn look(directory: &Directory) -> Outlook {
             None => Outlook::Nobody,
         },
     }
+}
+
+/// Looks until somebody hosts, or is about to; a tenth of a second later there is nobody.
+pub(crate) fn look_for_a_host(directory: &Directory) -> Outlook {
+    for _ in 1..LOOKS {
+        match look(directory) {
+            Outlook::Nobody => std::thread::sleep(LOOK_PAUSE),
+            somebody => return somebody,
+        }
+    }
+    look(directory)
 }
 
 /// The process that listens; none where it is in another container and has no number here.

@@ -7,7 +7,7 @@
 mod show;
 
 use crate::args::ObserveOptions;
-use crate::local::Site;
+use crate::local::{Outlook, Site, look_for_a_host, shown};
 use crate::log::{About, Entry, Level, Log};
 use crate::run::At;
 use crate::text::escape;
@@ -17,13 +17,16 @@ use rustix::event::{PollFd, PollFlags, poll};
 use show::Show;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
-use tokio::time::{Instant, interval, sleep_until};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 /// While no server answers, this often it is said again.
 const SAY_EVERY: Duration = Duration::from_secs(10);
+/// While a local election's host does not answer, this often it is looked at from outside.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long closing the session may take; its timeout does it otherwise.
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
 
@@ -59,6 +62,10 @@ struct Observing<'a> {
     log: Log,
     /// A server has told who leads, or that nobody does.
     seen: bool,
+    /// It was said that nothing is running in the directory.
+    idle_said: bool,
+    /// The host of a local election does not answer, and this was shown of it.
+    silence: Option<View>,
 }
 
 impl Observing<'_> {
@@ -78,7 +85,17 @@ impl Observing<'_> {
                 let at = At::of(&site);
                 let colored = log::colored(options.log.color, io::stdout().is_terminal());
                 let show = Show::new(&common.election, options.json, colored);
-                Ok(Observing { options, site, at, observer, show, log, seen: false })
+                Ok(Observing {
+                    options,
+                    site,
+                    at,
+                    observer,
+                    show,
+                    log,
+                    seen: false,
+                    idle_said: false,
+                    silence: None,
+                })
             }
             Err(refusal) => {
                 say(&log, Level::Error, About::Error, refusal);
@@ -109,7 +126,9 @@ impl Observing<'_> {
         let limit = self.options.common.connect_timeout;
         let too_late = limit.map(|limit| Instant::now() + limit);
         let mut reminder = interval(SAY_EVERY);
-        let mut writing: Option<tokio::task::JoinHandle<io::Result<()>>> = None;
+        let mut look = interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut writing: Option<JoinHandle<io::Result<()>>> = None;
         loop {
             let waits_for_a_server = !self.seen;
             tokio::select! {
@@ -125,14 +144,15 @@ impl Observing<'_> {
                 }
                 sighting = self.observer.changed(), if writing.is_none() => match sighting {
                     Ok(mut sighting) => {
-                        self.name_the_host(&mut sighting);
-                        self.remark(&sighting);
-                        let line = self.show.line(&sighting);
-                        writing = Some(tokio::task::spawn_blocking(move || print(&line)));
+                        self.explain_silence(&mut sighting);
+                        writing = Some(self.write(&sighting));
                         reminder.reset();
                     }
                     Err(error) => return Ok(self.failed(&error)),
                 },
+                _ = look.tick(), if self.silence.is_some() && writing.is_none() => {
+                    writing = self.news_of_the_host().map(|sighting| self.write(&sighting));
+                }
                 _ = reminder.tick() => self.remind(),
                 () = until(too_late), if waits_for_a_server => {
                     let (limit, tried) = (limit.unwrap_or_default(), self.tried());
@@ -142,6 +162,13 @@ impl Observing<'_> {
                 }
             }
         }
+    }
+
+    /// Says what there is to say, and begins to write the line.
+    fn write(&mut self, sighting: &Sighting) -> JoinHandle<io::Result<()>> {
+        self.remark(sighting);
+        let line = self.show.line(sighting);
+        tokio::task::spawn_blocking(move || print(&line))
     }
 
     fn begin(&self) {
@@ -155,17 +182,38 @@ impl Observing<'_> {
         }
     }
 
-    /// The one server of a local election has no name that says anything.
-    fn name_the_host(&self, sighting: &mut Sighting) {
-        if let (Some(_), View::Unknown { why }) = (&self.site.directory, &mut sighting.view) {
-            "the host does not answer".clone_into(why);
+    /// Of a local election more is known than that its one server does not answer: nobody leads where nobody hosts,
+    /// and a process that was stopped has a number.
+    fn look_at_the_host(&self) -> Option<View> {
+        match look_for_a_host(self.site.directory.as_ref()?) {
+            Outlook::Nobody => Some(View::Vacant { gone: None, exists: true }),
+            Outlook::Stopped(pid) => Some(View::Unknown { why: is_stopped(pid) }),
+            Outlook::Starting | Outlook::Hosting => None,
         }
+    }
+
+    /// Puts what is seen of the host in the place of its silence.
+    fn explain_silence(&mut self, sighting: &mut Sighting) {
+        let is_silent = matches!(sighting.view, View::Unknown { .. }) && self.site.directory.is_some();
+        if is_silent {
+            let unanswered = || View::Unknown { why: "the host does not answer".into() };
+            sighting.view = self.look_at_the_host().unwrap_or_else(unanswered);
+        }
+        self.silence = is_silent.then(|| sighting.view.clone());
+    }
+
+    /// What has become of a silent host since the line before: the observer itself sees no more than its silence.
+    fn news_of_the_host(&mut self) -> Option<Sighting> {
+        let view = self.look_at_the_host().filter(|view| self.silence.as_ref() != Some(view))?;
+        self.silence = Some(view.clone());
+        Some(Sighting { at: SystemTime::now(), view, gap: false, after: None })
     }
 
     /// What people should know besides the line itself.
     fn remark(&mut self, sighting: &Sighting) {
         match &sighting.view {
             View::Unknown { .. } => self.remind(),
+            View::Vacant { .. } if self.site.directory.is_some() => self.remind(),
             View::Vacant { exists: false, gone: None } if !self.seen => {
                 let path = escape(&self.options.common.election);
                 let message = format!("no such path {path}: nobody ever contended there, or it is misspelt");
@@ -177,10 +225,26 @@ impl Observing<'_> {
     }
 
     /// Says who was tried in vain, if nobody answers.
-    fn remind(&self) {
-        if let Some(tried) = self.tried() {
-            self.say(Level::Warn, About::Connecting, format!("no server answers, trying on: {tried}"));
-        }
+    fn remind(&mut self) {
+        let Some(tried) = self.tried() else { return };
+        let message = match &self.site.directory {
+            None => format!("no server answers, trying on: {tried}"),
+            Some(directory) => match look_for_a_host(directory) {
+                Outlook::Nobody => {
+                    let said = std::mem::replace(&mut self.idle_said, true);
+                    if !said {
+                        let message = format!("nothing is running in {}", shown(directory.path()));
+                        self.say(Level::Warn, About::Connecting, message);
+                    }
+                    return;
+                }
+                Outlook::Stopped(pid) => format!("{}: continue or end it", is_stopped(pid)),
+                Outlook::Starting | Outlook::Hosting => {
+                    format!("the host does not answer, trying on: {tried}")
+                }
+            },
+        };
+        self.say(Level::Warn, About::Connecting, message);
     }
 
     fn tried(&self) -> Option<String> {
@@ -212,6 +276,10 @@ impl Observing<'_> {
     }
 }
 
+fn is_stopped(pid: i32) -> String {
+    format!("the host, pid {pid}, is stopped")
+}
+
 fn say(log: &Log, level: Level, about: About, message: String) {
     log.say(&Entry { level, about, token: None, message });
 }
@@ -238,7 +306,7 @@ fn watch_the_reader() -> io::Result<Arc<Notify>> {
     Ok(told)
 }
 
-async fn finished(writing: &mut Option<tokio::task::JoinHandle<io::Result<()>>>) -> io::Result<()> {
+async fn finished(writing: &mut Option<JoinHandle<io::Result<()>>>) -> io::Result<()> {
     match writing {
         Some(writing) => writing.await.unwrap_or_else(|error| Err(io::Error::other(error))),
         None => Ok(()),

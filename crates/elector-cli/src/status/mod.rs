@@ -22,9 +22,6 @@ const MAX_CONTENDERS: usize = 1000;
 const MAX_NAME: usize = 255;
 /// Between two readings, where a connection ended half-way.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
-/// Between two looks for a host, and how many: one that died is followed within a tenth of a second.
-const LOOK_PAUSE: Duration = Duration::from_millis(20);
-const LOOKS: u32 = 6;
 /// How long closing the session may take; its timeout does it otherwise.
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
 
@@ -73,7 +70,7 @@ fn of_directory(options: &StatusOptions, given: Option<&Path>) -> Result<Answer,
         Ok(directory) => directory,
         Err(path) => return Ok(nothing_runs(options, &path)),
     };
-    if !is_hosted(&directory) {
+    if local::look_for_a_host(&directory) == Outlook::Nobody {
         return Ok(nothing_runs(options, directory.path()));
     }
     let path = directory.path().to_owned();
@@ -95,16 +92,6 @@ fn of_directory(options: &StatusOptions, given: Option<&Path>) -> Result<Answer,
         read.server = path.to_string_lossy().into_owned();
     }
     Ok(answer)
-}
-
-/// Whether anybody hosts, or is about to.
-fn is_hosted(directory: &Directory) -> bool {
-    (0..LOOKS).any(|look| {
-        if look > 0 {
-            std::thread::sleep(LOOK_PAUSE);
-        }
-        local::look(directory) != Outlook::Nobody
-    })
 }
 
 /// Nobody hosts, so that nobody leads.

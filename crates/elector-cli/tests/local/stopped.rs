@@ -74,6 +74,23 @@ fn killing_a_stopped_host_lets_another_take_over() {
     }
 }
 
+#[test]
+fn whoever_observes_hears_of_a_stopped_host_and_of_none() {
+    let place = Place::new();
+    let mut observer = place.observe();
+    assert!(observer.wait_for_output("vacant").ends_with("nobody contends"), "{}", observer.printed());
+    observer.wait_for(&format!("nothing is running in {}", place.path.display()));
+    let mut leader = place.contend("leader");
+    observer.wait_for_output("leader ");
+    signal(&leader, Signal::STOP);
+    observer.wait_for_output(&format!("unknown  {}", is_stopped_line(&leader)));
+    leader.kill();
+    observer.wait_for_output("vacant");
+    observer.signal(Signal::TERM);
+    assert_eq!(observer.end(LONG), Some(0), "{}", observer.said());
+    assert_eq!(observer.said().matches("nothing is running").count(), 1, "{}", observer.said());
+}
+
 /// Waits until one of these leads, with a program.
 fn until_led(place: &Place, contenders: &[&Running]) {
     let until = Instant::now() + LONG;

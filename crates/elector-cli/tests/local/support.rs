@@ -41,6 +41,11 @@ impl Place {
         self.run(id, SHORT).word("/job").script(PROGRAM).start()
     }
 
+    /// `elector observe` of `/job`.
+    pub(crate) fn observe(&self) -> Running {
+        self.command("observe").word("/job").start()
+    }
+
     pub(crate) fn status(&self, options: &str) -> Output {
         self.command("status").words(options).word("/job").output()
     }

@@ -2,18 +2,22 @@
 //!
 //! Invariant: frames reach the pipeline in the order in which they came, and every frame counts as a sign
 //! of life when it arrives, not when it is dealt with. Pings are answered here, so that a slow disk costs
-//! nobody a session. Nothing is allocated for a length before there is room for it.
+//! nobody a session. Nothing is allocated for a length before there is room for it, and whoever waits for
+//! that room goes on being answered.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, timeout, timeout_at};
-use zk_wire::{ConnectRequest, ErrorCode, ReplyHeader, Request, RequestHeader, frame, op, xid};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use zk_wire::{ConnectRequest, RequestHeader, frame, op, xid};
 
 use crate::config::Ended;
 use crate::link::{Link, Phase};
@@ -22,10 +26,14 @@ use crate::words;
 
 /// A connection that has not said hello after so long is closed.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
-/// A long frame has to be complete after so long: it takes from a budget that others wait for.
+/// A long frame has to be complete after so long: it takes from a budget that all share...
 const LONG_FRAME_LIMIT: Duration = Duration::from_secs(30);
+/// ...and after so long when others wait for it.
+const LONG_FRAME_WHEN_SCARCE: Duration = Duration::from_millis(500);
+/// So often it is looked at.
+const LOOK: Duration = Duration::from_millis(250);
 /// Frames longer than this, in bytes, take from the budget.
-const LONG_FRAME: usize = 64 << 10;
+const LONG_FRAME: usize = 8 << 10;
 /// The longest first frame, in bytes; an honest one has 45.
 const HANDSHAKE_FRAME: usize = 1 << 10;
 /// The last bytes of a connection have to be read by the client within so long.
@@ -49,12 +57,12 @@ pub(crate) async fn serve(
     };
     let link = Arc::new(Link::new(shared.new_connection(), peer));
     link.hear(shared.elapsed());
+    link.received.fetch_add(1, Ordering::Relaxed);
     let opened = Message::Opened { link: Arc::clone(&link), address: guest.address, handshake: hello };
     if shared.queue.send(opened).await.is_err() {
         return;
     }
-    let mut connection =
-        Connection { stream, link, shared, inbox, out: BytesMut::new(), long: None, at_end: false };
+    let mut connection = Connection { stream, link, shared, inbox, long: Long::None, at_end: false };
     if let Err(Trouble::Ended(why)) = connection.run().await {
         connection.shared.notices().ended(&connection.link.peer, why);
     }
@@ -102,16 +110,32 @@ async fn greet(
     }
 }
 
+/// The long frame that is next, if it is one.
+enum Long {
+    None,
+    /// It waits for its part of the budget, since then.
+    Waiting(Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>, Instant),
+    /// It has its part, and is on its way in since then.
+    Coming(OwnedSemaphorePermit, Instant),
+}
+
+impl Long {
+    /// Pending unless it waits and need not any more.
+    fn poll_wait(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Trouble>> {
+        let Self::Waiting(budget, _) = self else { return Poll::Pending };
+        let permit = ready!(budget.as_mut().poll(context)).map_err(|_| Trouble::Gone)?;
+        *self = Self::Coming(permit, Instant::now());
+        Poll::Ready(Ok(()))
+    }
+}
+
 struct Connection<S> {
     stream: S,
     link: Arc<Link>,
     shared: Arc<Shared>,
     /// What has come in and is not a whole frame yet, or has to wait.
     inbox: BytesMut,
-    /// What goes out. Whole frames, but the first may have gone in part.
-    out: BytesMut,
-    /// A long frame that is on its way in: what it takes from the budget, and when it has to be here.
-    long: Option<(OwnedSemaphorePermit, Instant)>,
+    long: Long,
     /// The client sends nothing more; what it asked for it still gets.
     at_end: bool,
 }
@@ -120,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn run(&mut self) -> Result<(), Trouble> {
         let mut ending = None;
         loop {
-            let phase = self.link.take(&mut self.out);
+            let phase = self.link.phase();
             if phase == Phase::Ending || self.at_end {
                 let end = *ending.get_or_insert_with(|| Instant::now() + ENDING_LIMIT);
                 if Instant::now() >= end {
@@ -129,14 +153,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             match phase {
                 Phase::Dropped => return Ok(()),
-                Phase::Ending if self.out.is_empty() => return Ok(()),
+                Phase::Ending if self.link.unsent() == 0 => return Ok(()),
                 Phase::Handshake | Phase::Ending => {}
                 Phase::Serving => self.hand_over().await?,
             }
-            if self.at_end && self.out.is_empty() && self.link.under_way() == 0 {
+            if self.at_end && self.link.under_way() == 0 && self.link.unsent() == 0 {
                 return Ok(());
             }
-            let may_read = phase == Phase::Serving && !self.at_end && self.link.has_room();
+            self.look_at_long_frame()?;
+            let may_read = phase == Phase::Serving
+                && !self.at_end
+                && !matches!(self.long, Long::Waiting(..))
+                && self.link.has_room(&self.shared.unsent);
             self.link.set_held_up(!self.at_end && self.link.is_behind());
             match ending {
                 // The time is looked at again above.
@@ -150,38 +178,45 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Waits for whatever comes first: room on the socket, bytes from it, or word from the pipeline.
     async fn step(&mut self, may_read: bool) -> Result<(), Trouble> {
         let (mut reader, mut writer) = tokio::io::split(&mut self.stream);
-        let late = self.long.as_ref().map(|(_, late)| *late);
+        let is_long = !matches!(self.long, Long::None);
         if may_read {
-            let frame_left = self.long.as_ref().map_or(0, |_| declared(&self.inbox).unwrap_or(0));
+            let frame_left = if is_long { declared(&self.inbox).unwrap_or(0) } else { 0 };
             self.inbox.reserve(CHUNK.max(frame_left.saturating_sub(self.inbox.len())));
         }
-        let read = async {
-            match late {
-                Some(late) => timeout_at(late, reader.read_buf(&mut self.inbox))
-                    .await
-                    .map_err(|_| Trouble::Ended(Ended::Late))?
-                    .map_err(Trouble::from),
-                None => reader.read_buf(&mut self.inbox).await.map_err(Trouble::from),
-            }
-        };
+        let now = || self.shared.elapsed();
         tokio::select! {
-            wrote = writer.write_buf(&mut self.out), if self.out.has_remaining() => {
-                let wrote = wrote?;
-                if wrote == 0 {
-                    return Err(Trouble::Gone);
-                }
-                self.link.wrote(wrote, &self.shared.unsent);
-            }
+            wrote = poll_fn(|context| self.link.poll_write(Pin::new(&mut writer), now, context)) => wrote?,
             () = self.link.wake.notified() => {}
-            count = read, if may_read => self.at_end = count? == 0,
+            granted = poll_fn(|context| self.long.poll_wait(context)) => granted?,
+            () = sleep(LOOK), if is_long => {}
+            count = reader.read_buf(&mut self.inbox), if may_read => self.at_end = count? == 0,
         }
         Ok(())
     }
 
+    /// A long frame that takes too long ends the connection. While it waits for others, it is not the client
+    /// that is silent.
+    fn look_at_long_frame(&self) -> Result<(), Trouble> {
+        let is_late = match &self.long {
+            Long::None => false,
+            Long::Waiting(_, since) => {
+                self.link.hear(self.shared.elapsed());
+                since.elapsed() > LONG_FRAME_LIMIT
+            }
+            Long::Coming(_, since) => {
+                let is_scarce = self.shared.input_budget.available_permits() == 0;
+                since.elapsed() > if is_scarce { LONG_FRAME_WHEN_SCARCE } else { LONG_FRAME_LIMIT }
+            }
+        };
+        if is_late { Err(Trouble::Ended(Ended::Late)) } else { Ok(()) }
+    }
+
     /// Hands the frames that are here to the pipeline, as many as may be under way.
     async fn hand_over(&mut self) -> Result<(), Trouble> {
-        while self.link.has_room() {
-            self.reserve_for_long_frame().await?;
+        while self.link.has_room(&self.shared.unsent) {
+            if !self.has_budget() {
+                return Ok(());
+            }
             let frame = match frame::take_frame(&mut self.inbox, self.shared.config.frame_bytes) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return Ok(()),
@@ -189,13 +224,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     return Err(Trouble::Ended(Ended::Foreign("a frame too long, or of negative length")));
                 }
             };
-            let budget = self.long.take().map(|(permit, _)| permit);
-            if budget.is_some() && self.inbox.is_empty() {
-                // An idle connection does not keep the room of its longest frame.
-                self.inbox = BytesMut::new();
+            let budget = match std::mem::replace(&mut self.long, Long::None) {
+                Long::Coming(permit, _) => Some(permit),
+                _ => None,
+            };
+            if budget.is_some() {
+                // Neither an idle connection nor its next frame keeps the room of its longest one.
+                self.inbox = BytesMut::from(&self.inbox[..]);
             }
             let received = self.shared.elapsed();
             self.link.hear(received);
+            self.link.received.fetch_add(1, Ordering::Relaxed);
             self.shared.received.fetch_add(1, Ordering::Relaxed);
             // Shorter than a header: there is no xid to answer to.
             let Ok((header, body)) = RequestHeader::decode(&frame) else {
@@ -205,10 +244,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.answer_ping();
                 continue;
             }
-            let request = Request::decode(header.op, body);
+            // By itself: what waits is to take no more than it was counted for.
+            let body = Bytes::copy_from_slice(body);
             self.link.begin_request();
             let connection = self.link.id;
-            let message = Message::Request { connection, header, request, received, _budget: budget };
+            let message = Message::Request { connection, header, body, received, _budget: budget };
             self.link.set_held_up(true);
             let sent = self.shared.queue.send(message).await;
             self.link.set_held_up(false);
@@ -217,27 +257,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
-    fn answer_ping(&mut self) {
-        let before = self.out.len();
-        let zxid = self.shared.released.load(Ordering::Acquire);
-        ReplyHeader { xid: xid::PING, zxid, err: ErrorCode::Ok }.encode(&mut self.out);
-        self.link.add_unsent(self.out.len() - before, &self.shared.unsent);
-        self.link.sent.fetch_add(1, Ordering::Relaxed);
+    fn answer_ping(&self) {
+        let released = self.shared.released.load(Ordering::Acquire);
+        self.link.answer_ping(released, self.shared.elapsed(), &self.shared.unsent);
         self.shared.sent.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Before a long frame is read into memory it takes its part of what all connections share.
-    async fn reserve_for_long_frame(&mut self) -> Result<(), Trouble> {
-        let Some(length) = declared(&self.inbox) else { return Ok(()) };
-        if self.long.is_some() || length <= LONG_FRAME || length > self.shared.config.frame_bytes {
-            return Ok(());
+    /// Before a long frame is read into memory it takes its part of what all connections share. Whether the
+    /// frame that is next has its part, or needs none.
+    fn has_budget(&mut self) -> bool {
+        if matches!(self.long, Long::None)
+            && let Some(length) = declared(&self.inbox)
+            && (LONG_FRAME + 1..=self.shared.config.frame_bytes).contains(&length)
+        {
+            let units = u32::try_from(length / BUDGET_UNIT + 1).unwrap_or(u32::MAX);
+            let budget = Arc::clone(&self.shared.input_budget).acquire_many_owned(units);
+            self.long = Long::Waiting(Box::pin(budget), Instant::now());
         }
-        let units = u32::try_from(length / BUDGET_UNIT + 1).unwrap_or(u32::MAX);
-        let budget = Arc::clone(&self.shared.input_budget);
-        let permit = timeout(LONG_FRAME_LIMIT, budget.acquire_many_owned(units)).await;
-        let permit = permit.map_err(|_| Trouble::Ended(Ended::Late))?.map_err(|_| Trouble::Gone)?;
-        self.long = Some((permit, Instant::now() + LONG_FRAME_LIMIT));
-        Ok(())
+        !matches!(self.long, Long::Waiting(..))
     }
 
     /// Tells the pipeline, which forgets the connection's watches.
@@ -245,8 +282,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.link.set_held_up(false);
         let _ = self.stream.shutdown().await;
         self.link.drop_now();
-        self.link.take(&mut self.out);
-        self.link.wrote(self.link.unsent(), &self.shared.unsent);
         // If there is no pipeline any more, there is nobody left who would have to know.
         let _ = self.shared.queue.send(Message::Closed(self.link.id)).await;
     }

@@ -7,17 +7,17 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use zk_wire::{ReplyHeader, frame};
+use zk_wire::{ReplyHeader, Request, WatchEvent, frame};
 
-use crate::config::Notice;
+use crate::config::{Ended, Notice};
 use crate::journal::{Journal, JournalError};
-use crate::link::{Delivery, Link, Phase, UNSENT};
+use crate::link::{Delivery, Link, Parcel, Phase, UNSENT, UNSENT_IN_ALL};
 use crate::shared::{Control, Message, Shared, Word};
 use crate::snapshotter::{SnapshotError, Snapshotter};
 use crate::state::{ConnectionId, Effects, Farewell, Output, PASSWORD, State};
@@ -26,7 +26,13 @@ use crate::words::{Latency, Report};
 /// Messages that make up one turn, and so one sync, at most.
 const GROUP: usize = 1000;
 /// Bytes of answers after which a turn ends.
-const GROUP_BYTES: usize = 8 << 20;
+const GROUP_BYTES: usize = 4 << 20;
+/// Bytes of requests after which a turn ends: the first one's answer waits for the last one.
+const GROUP_INPUT: usize = 1 << 20;
+/// A client that has read nothing for less than this may be about to read.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// Events with longer paths, in bytes, are not copied for everybody who is told.
+const SHARED_EVENT: usize = 1 << 10;
 /// How long a sweep waits, so that everything that has arrived is read. After a turn that took longer it waits
 /// as long as that took: those who waited for its answers are to have a chance to say something.
 const SWEEP: Duration = Duration::from_millis(3);
@@ -77,13 +83,40 @@ pub(crate) struct Pipeline {
 struct Turn {
     effects: Effects,
     deliveries: HashMap<ConnectionId, Delivery>,
+    /// Of answers, and of requests.
     bytes: usize,
+    input: usize,
+    /// The last long event, which may go to others too.
+    event: Option<(Arc<WatchEvent>, Parcel)>,
     received: Vec<Duration>,
     /// Answered after the sync, when they are true.
     expired: Vec<(oneshot::Sender<bool>, bool)>,
     hold: Option<(oneshot::Sender<()>, std::sync::mpsc::Receiver<()>)>,
     stop: bool,
 }
+
+impl Turn {
+    fn is_full(&self) -> bool {
+        self.bytes > GROUP_BYTES || self.input > GROUP_INPUT
+    }
+
+    /// The event as it goes to everybody who is told.
+    fn parcel(&mut self, zxid: i64, event: &Arc<WatchEvent>, all: &Arc<AtomicUsize>) -> Parcel {
+        match &self.event {
+            Some((known, parcel)) if Arc::ptr_eq(known, event) => parcel.clone(),
+            _ => {
+                let mut frame = BytesMut::new();
+                event.encode(zxid, frame::LENGTH_LIMIT, &mut frame).expect(SHORT_ENOUGH);
+                let parcel = Parcel::new(frame, all);
+                self.bytes += parcel.len();
+                self.event = Some((Arc::clone(event), parcel.clone()));
+                parcel
+            }
+        }
+    }
+}
+
+const SHORT_ENOUGH: &str = "a tree within its limits has no answer of two gigabytes";
 
 impl Pipeline {
     pub(crate) fn new(
@@ -154,7 +187,7 @@ impl Pipeline {
             let Some(message) = next.take() else { break };
             self.take(message, &mut turn)?;
             self.gather(&mut turn)?;
-            if turn.stop || turn.hold.is_some() || turn.bytes > GROUP_BYTES {
+            if turn.stop || turn.hold.is_some() || turn.is_full() {
                 break;
             }
             next = self.queue.try_recv().ok();
@@ -194,7 +227,9 @@ impl Pipeline {
                 }
                 self.state.connect(connection, &handshake, password, now, &mut turn.effects);
             }
-            Message::Request { connection, header, request, received, _budget } => {
+            Message::Request { connection, header, body, received, _budget } => {
+                turn.input += body.len();
+                let request = Request::decode(header.op, &body);
                 turn.deliveries.entry(connection).or_default().requests += 1;
                 turn.received.push(received);
                 self.state.touch(connection, received);
@@ -302,16 +337,19 @@ impl Pipeline {
                 }
                 self.shared.notices().ended(&link.peer, *why);
             }
-            let delivery = turn.deliveries.entry(connection).or_default();
-            let before = delivery.bytes.len();
-            encode(output, delivery);
-            let length = delivery.bytes.len() - before;
-            delivery.longest = delivery.longest.max(length);
-            turn.bytes += length;
-            if delivery.bytes.len() > UNSENT {
+            let all = &self.shared.unsent;
+            let mut delivery = turn.deliveries.remove(&connection).unwrap_or_default();
+            match output {
+                Output::Event { zxid, event } if event.path.len() > SHARED_EVENT => {
+                    delivery.share(all, turn.parcel(zxid, &event, all));
+                }
+                output => turn.bytes += encode(output, &mut delivery, all),
+            }
+            if delivery.bytes > UNSENT {
                 // Whoever is sent so much at once is not going to read it; nothing more is made for it.
                 self.forget(connection);
             }
+            turn.deliveries.insert(connection, delivery);
         }
         Ok(())
     }
@@ -319,25 +357,46 @@ impl Pipeline {
     /// Everything is on disk: out with it.
     fn release(&mut self, turn: &mut Turn) {
         let shared = &self.shared;
-        shared.released.store(self.state.last_zxid(), Ordering::Release);
+        let (zxid, now) = (self.state.last_zxid(), shared.elapsed());
         let mut slow = Vec::new();
         for (connection, delivery) in turn.deliveries.drain() {
             let Some(link) = self.links.get(&connection) else { continue };
             shared.sent.fetch_add(delivery.frames, Ordering::Relaxed);
-            if let Err(why) = link.deliver(delivery, &shared.unsent) {
+            if let Err(why) = link.deliver(delivery, zxid, now, &shared.unsent) {
                 shared.notices().ended(&link.peer, why);
                 slow.push(connection);
             }
         }
+        // After the deliveries: no ping's answer may say that a client has what it has not been sent.
+        shared.released.store(zxid, Ordering::Release);
         for (done, was_there) in turn.expired.drain(..) {
             let _ = done.send(was_there);
         }
-        let now = shared.elapsed();
         for received in turn.received.drain(..) {
             self.latency.add(now.saturating_sub(received));
         }
         for connection in slow {
             self.forget(connection);
+        }
+        turn.event = None;
+        self.drop_slowest();
+    }
+
+    /// More waits for all clients than may: those are ended who have read nothing for longest, or, where
+    /// nobody was slow yet, those for whom most waits.
+    fn drop_slowest(&mut self) {
+        while self.shared.unsent.load(Ordering::Relaxed) > UNSENT_IN_ALL {
+            let now = self.shared.elapsed();
+            let burden = |link: &Arc<Link>| {
+                let waited = now.saturating_sub(link.waits_since()?);
+                Some((if waited < PATIENCE { Duration::ZERO } else { waited }, link.unsent()))
+            };
+            let waiting = self.links.values().filter_map(|link| Some((burden(link)?, link)));
+            let Some(((_, unread), slowest)) = waiting.max_by_key(|(burden, _)| *burden) else { return };
+            let slowest = Arc::clone(slowest);
+            slowest.drop_now();
+            self.shared.notices().ended(&slowest.peer, Ended::Slow(unread));
+            self.forget(slowest.id);
         }
     }
 
@@ -402,32 +461,32 @@ fn is_worth_telling(why: Farewell) -> bool {
     !matches!(why, Farewell::Closed | Farewell::Expired | Farewell::TakenOver | Farewell::NoSession)
 }
 
-/// Appends the output's frame, or notes the phase that it begins.
-fn encode(output: Output, delivery: &mut Delivery) {
-    let buf: &mut BytesMut = &mut delivery.bytes;
+/// Adds the output's frame, or notes the phase that it begins; the frame's length.
+fn encode(output: Output, delivery: &mut Delivery, all: &Arc<AtomicUsize>) -> usize {
     const LIMIT: usize = frame::LENGTH_LIMIT;
-    let written = match output {
+    match output {
         Output::Connected(response) => {
             if response.timeout_ms > 0 {
                 delivery.phase = Some(Phase::Serving);
             }
-            response.encode(LIMIT, buf)
+            delivery.add(all, |buf| response.encode(LIMIT, buf).expect(SHORT_ENOUGH))
         }
-        Output::Reply { xid, zxid, outcome: Ok(response) } => response.encode(xid, zxid, LIMIT, buf),
+        Output::Reply { xid, zxid, outcome: Ok(response) } => {
+            delivery.add(all, |buf| response.encode(xid, zxid, LIMIT, buf).expect(SHORT_ENOUGH))
+        }
         Output::Reply { xid, zxid, outcome: Err(err) } => {
-            ReplyHeader { xid, zxid, err }.encode(buf);
-            Ok(())
+            delivery.add(all, |buf| ReplyHeader { xid, zxid, err }.encode(buf))
         }
-        Output::Event { zxid, event } => event.encode(zxid, LIMIT, buf),
+        Output::Event { zxid, event } => {
+            delivery.add(all, |buf| event.encode(zxid, LIMIT, buf).expect(SHORT_ENOUGH))
+        }
         Output::Hangup(why) => {
             delivery.phase = Some(match why {
                 // Nobody is told anything more: neither on a connection that was replaced, nor at an expiry.
                 Farewell::Expired | Farewell::TakenOver => Phase::Dropped,
                 _ => Phase::Ending,
             });
-            return;
+            0
         }
-    };
-    written.expect("a tree within its limits has no answer of two gigabytes");
-    delivery.frames += 1;
+    }
 }

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use zk_wire::{ConnectRequest, DecodeError, Request, RequestHeader};
+use zk_wire::{ConnectRequest, RequestHeader};
 
 use crate::config::{Config, Ended, Notice, Notices};
 use crate::link::Link;
@@ -15,8 +16,8 @@ use crate::state::{ConnectionId, Moment};
 
 /// Messages that may wait for the pipeline. Connections wait when there are as many.
 pub(crate) const QUEUE: usize = 1024;
-/// Bytes of long frames that may be on their way in, in [`BUDGET_UNIT`]s.
-const INPUT_BUDGET: usize = (24 << 20) / BUDGET_UNIT;
+/// Bytes of long frames that may be on their way in or in the queue, in [`BUDGET_UNIT`]s.
+const INPUT_BUDGET: usize = (12 << 20) / BUDGET_UNIT;
 /// The unit of that budget, in bytes.
 pub(crate) const BUDGET_UNIT: usize = 1 << 10;
 
@@ -46,7 +47,8 @@ pub(crate) enum Message {
     Request {
         connection: ConnectionId,
         header: RequestHeader,
-        request: Result<Request, DecodeError>,
+        /// Read when its turn comes: in memory a request takes many times its bytes.
+        body: Bytes,
         received: Duration,
         /// Given back when the request is dealt with.
         _budget: Option<OwnedSemaphorePermit>,
@@ -95,7 +97,7 @@ pub(crate) struct Shared {
     /// The last zxid that clients may know of: its record is on disk.
     pub(crate) released: AtomicI64,
     /// Bytes that wait for all clients.
-    pub(crate) unsent: AtomicUsize,
+    pub(crate) unsent: Arc<AtomicUsize>,
     pub(crate) input_budget: Arc<Semaphore>,
     /// Frames, for the four-letter words.
     pub(crate) received: AtomicU64,
@@ -115,11 +117,12 @@ impl Shared {
         Self {
             queue,
             room: config.connections.min(descriptors()),
+            // One frame at least, however long they may be.
+            input_budget: Arc::new(Semaphore::new(INPUT_BUDGET.max(config.frame_bytes / BUDGET_UNIT + 1))),
             config,
             origin,
             released: AtomicI64::new(released),
-            unsent: AtomicUsize::new(0),
-            input_budget: Arc::new(Semaphore::new(INPUT_BUDGET)),
+            unsent: Arc::new(AtomicUsize::new(0)),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             paused: AtomicU64::new(0),

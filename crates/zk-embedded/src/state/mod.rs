@@ -23,6 +23,7 @@ mod watches;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use zk_wire::{ConnectResponse, ErrorCode, Response, Stat, WatchEvent, perms};
@@ -111,7 +112,7 @@ pub enum Output {
     /// The answer to a request.
     Reply { xid: i32, zxid: i64, outcome: Result<Response, ErrorCode> },
     /// Something that was watched for. Of no request.
-    Event { zxid: i64, event: WatchEvent },
+    Event { zxid: i64, event: Arc<WatchEvent> },
     /// Nothing more will come: what was sent before goes out, then the connection is to be closed.
     Hangup(Farewell),
 }
@@ -394,9 +395,11 @@ impl State {
 
     /// Sends an event to everybody who waited for it and may read the node.
     fn tell(&mut self, trigger: Trigger, effects: &mut Effects) {
-        for connection in self.watches.fire(trigger.kind, &trigger.path) {
+        let hear = self.watches.fire(trigger.kind, &trigger.path);
+        let event = event(trigger.kind, trigger.path);
+        for connection in hear {
             if acl::permits(&trigger.acl, perms::READ, self.identities(connection)) {
-                let event = event(trigger.kind, trigger.path.clone());
+                let event = Arc::clone(&event);
                 effects.outputs.push((connection, Output::Event { zxid: self.last_zxid, event }));
             }
         }
@@ -405,8 +408,9 @@ impl State {
 
 const NO_SESSION: ReplayError = ReplayError::Misfit("a session is changed that is not there");
 
-fn event(kind: zk_wire::EventKind, path: String) -> WatchEvent {
-    WatchEvent { kind, state: WatchEvent::SYNC_CONNECTED, path }
+/// One event, for however many.
+fn event(kind: zk_wire::EventKind, path: String) -> Arc<WatchEvent> {
+    Arc::new(WatchEvent { kind, state: WatchEvent::SYNC_CONNECTED, path })
 }
 
 /// How much there is of everything.

@@ -6,7 +6,7 @@ use super::acl::Identity;
 use super::change::{Change, Write};
 use super::prepare::{self, Caller, Culprit};
 use super::read::Trouble;
-use super::watches::Mode;
+use super::watches::{Mode, WATCH_OVERHEAD};
 use super::{ConnectionId, Effects, Farewell, Moment, Output, State, event};
 
 /// The zxid in a reply that says nothing about the server's progress.
@@ -226,6 +226,10 @@ impl State {
 
     /// Sets watches again. What happened meanwhile comes as an event in place of the watch, before the answer.
     fn set_watches(&mut self, connection: ConnectionId, xid: i32, missed: Missed, effects: &mut Effects) {
+        // What was missed would make an event for each, which is bounded by this as well.
+        if missed.count() > self.limits.watches.per_connection / WATCH_OVERHEAD {
+            return self.hang_up(connection, Farewell::TooManyWatches, effects);
+        }
         let since = missed.relative_zxid;
         let data = missed.data.into_iter().map(|path| {
             let event = match self.tree.get(&path) {
@@ -287,6 +291,12 @@ struct Missed {
     exist: Vec<String>,
     child: Vec<String>,
     persistent: Vec<String>,
+}
+
+impl Missed {
+    fn count(&self) -> usize {
+        self.data.len() + self.exist.len() + self.child.len() + self.persistent.len()
+    }
 }
 
 /// The request as an operation on the tree, if it is one.

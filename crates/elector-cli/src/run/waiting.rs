@@ -70,7 +70,8 @@ impl Run<'_> {
                         campaign = self.elector.campaign();
                     }
                     Err(error) => {
-                        self.say(Level::Error, About::Error, error.to_string());
+                        let line = failure::campaign_line(&error, &self.options.common.election);
+                        self.say(Level::Error, About::Error, line);
                         return Err(failure::campaign_code(&error));
                     }
                 },
@@ -101,7 +102,7 @@ impl Run<'_> {
     }
 
     fn give_up(&self, why: &str) -> u8 {
-        let option = if self.at_once() { "--wait 0s" } else { "--wait" };
+        let option = if self.at_once() { "-n, or --wait 0s" } else { "--wait" };
         self.say(Level::Info, About::Exited, format!("gave up ({option}): {why}"));
         self.options.give_up_code
     }

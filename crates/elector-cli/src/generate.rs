@@ -9,11 +9,28 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+/// The first lines of what is generated for bash.
+const BASH_BEGINS: &str = "    local i cur prev opts cmd\n    COMPREPLY=()\n";
+/// What stands behind `--` is a program: a command first, then the shell's own files, to which no answer leads.
+const BASH_PROGRAM: &str = r#"    for ((i = 1; i < COMP_CWORD; i++)); do
+        if [[ ${COMP_WORDS[i]} == -- ]]; then
+            if ((i + 1 == COMP_CWORD)); then
+                mapfile -t COMPREPLY < <(compgen -c -- "$2")
+            fi
+            return 0
+        fi
+    done
+"#;
+
 /// Writes a shell's completions to standard output.
 pub(crate) fn completions(shell: Shell) -> u8 {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut args::described(), "elector", &mut script);
-    text::answer(&String::from_utf8_lossy(&script), exit::OK)
+    let mut script = String::from_utf8_lossy(&script).into_owned();
+    if shell == Shell::Bash {
+        script = script.replacen(BASH_BEGINS, &format!("{BASH_BEGINS}{BASH_PROGRAM}"), 1);
+    }
+    text::answer(&script, exit::OK)
 }
 
 /// Writes `elector.1` and a page for each command into a directory, which it makes where it is missing.

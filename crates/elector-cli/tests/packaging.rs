@@ -57,6 +57,10 @@ fn bash_completes_commands_options_and_choices() {
     let layouts = bash(&script, "elector run --layout ''");
     assert!(["latch", "lock", "kazoo", "single"].iter().all(|layout| layouts.contains(layout)), "{layouts}");
     assert_eq!(bash(&script, "elector completions f").trim(), "fish");
+    // Behind the dashes stands a program.
+    let programs = bash(&script, "elector run --local /b -- printen");
+    assert!(programs.split_whitespace().any(|word| word == "printenv"), "{programs}");
+    assert_eq!(bash(&script, "elector run --local /b -- printenv --").trim(), "");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use super::nearest::nearest;
 use std::ffi::{OsStr, OsString};
 
+const PREFIX: &str = "ELECTOR_";
 /// What an outer elector gives to its program. It is no setting of ours.
 const GIVEN: [&str; 3] = ["ELECTOR_ID", "ELECTOR_ELECTION", "ELECTOR_TOKEN"];
 
@@ -19,7 +20,7 @@ impl Environment {
     /// Those of `all` that begin with `ELECTOR_`.
     pub(crate) fn new(all: impl IntoIterator<Item = (OsString, OsString)>) -> Environment {
         let ours = all.into_iter().filter_map(|(name, value)| {
-            let name = name.to_str().filter(|name| name.starts_with("ELECTOR_"))?.to_string();
+            let name = name.to_str().filter(|name| name.starts_with(PREFIX))?.to_string();
             Some((name, value))
         });
         let mut variables: Vec<(String, OsString)> = ours.collect();
@@ -42,8 +43,11 @@ impl Environment {
     pub(crate) fn unknown(&self, options: &[&str]) -> Vec<String> {
         let known: Vec<String> = options.iter().map(|option| variable(option)).collect();
         let unknown = self.variables.iter().filter(|(name, _)| !known.contains(name));
-        let line = |name: &str| match nearest(name, known.iter().map(String::as_str)) {
-            Some(meant) => format!("{name} is not a variable of elector; did you mean {meant}?"),
+        // What all of them begin with says nothing about how near two are.
+        let own = |name: &str| name.trim_start_matches(PREFIX).to_string();
+        let names: Vec<String> = known.iter().map(|name| own(name)).collect();
+        let line = |name: &str| match nearest(&own(name), names.iter().map(String::as_str)) {
+            Some(meant) => format!("{name} is not a variable of elector; did you mean {PREFIX}{meant}?"),
             None => format!("{name} is not a variable of elector and is ignored"),
         };
         unknown.map(|(name, _)| line(&crate::text::escape(name))).collect()
@@ -52,7 +56,7 @@ impl Environment {
 
 /// `stop-grace` is read from `ELECTOR_STOP_GRACE`.
 pub(crate) fn variable(option: &str) -> String {
-    format!("ELECTOR_{}", option.to_ascii_uppercase().replace('-', "_"))
+    format!("{PREFIX}{}", option.to_ascii_uppercase().replace('-', "_"))
 }
 
 #[cfg(test)]
@@ -83,9 +87,10 @@ mod tests {
     fn a_misspelt_variable_is_told_of_without_its_value() {
         let env =
             environment(&[("ELECTOR_ZOKEEPER", "zk1"), ("ELECTOR_PASSWORD", "hunter2"), ("PATH", "/bin")]);
-        let lines = env.unknown(&["zookeeper", "id"]);
+        let lines = env.unknown(&["zookeeper", "id", "on-exit", "acl"]);
         assert_eq!(lines.len(), 2);
         assert!(lines[0].contains("ELECTOR_PASSWORD") && !lines[0].contains("hunter2"), "{lines:?}");
+        assert!(lines[0].ends_with("is ignored"), "nothing is near: {lines:?}");
         assert!(lines[1].contains("did you mean ELECTOR_ZOOKEEPER?"), "{lines:?}");
     }
 }

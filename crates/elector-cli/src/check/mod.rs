@@ -22,6 +22,8 @@ use zk_session::ConnectString;
 /// From the end of a session to the next program's start on an idle machine: what the servers' clocks and a
 /// notification may add.
 const TAKE_OVER: Duration = Duration::from_secs(1);
+/// The same on one machine, whose one server has no ticks.
+const LOCAL_TAKE_OVER: Duration = Duration::from_millis(500);
 /// Between SIGKILL and the end of the lease.
 const KILL_MARGIN: Duration = Duration::from_millis(500);
 
@@ -67,7 +69,7 @@ async fn all(options: &RunOptions, report: &mut Report) {
         let file = match program::find(first, std::env::var_os("PATH").as_deref()) {
             Ok(file) => file,
             Err(NotRunnable::NotFound(why) | NotRunnable::NotExecutable(why)) => {
-                return report.mend(format!("{}: {why}", escape(&first.to_string_lossy())));
+                return report.mend(escape(&why));
             }
         };
         let sampled = sample::take(&file, &options.program, options.stop_signal, options.stop_grace).await;
@@ -210,15 +212,17 @@ fn timing(options: &RunOptions, granted: Duration, report: &mut Report) {
         spaced(safe - KILL_MARGIN),
         compact(timing.timeout),
     ));
-    let (tick, assumed) = match (&common.place, options.ensemble_tick) {
-        (Where::Local(_), _) => (Duration::ZERO, ""),
-        (_, Some(tick)) => (tick, ""),
-        (_, None) => (timing.timeout / 2, ", the tick taken for half of T"),
+    let (added, made_of) = match (&common.place, options.ensemble_tick) {
+        (Where::Local(_), _) => (LOCAL_TAKE_OVER, format!("T + {}", compact(LOCAL_TAKE_OVER))),
+        (_, Some(tick)) => (tick + TAKE_OVER, format!("T + tick + {}", compact(TAKE_OVER))),
+        (_, None) => {
+            let made_of = format!("T + tick + {}, the tick taken for half of T", compact(TAKE_OVER));
+            (timing.timeout / 2 + TAKE_OVER, made_of)
+        }
     };
     report.good(format!(
-        "a fail-over takes at most {} from the last sign of life (T + tick + {}{assumed}), and the start of the program",
-        spaced(timing.timeout + tick + TAKE_OVER),
-        compact(TAKE_OVER),
+        "a fail-over takes at most {} from the last sign of life ({made_of}), and the start of the program",
+        spaced(timing.timeout + added),
     ));
     if let Some(warning) = timing.warning() {
         report.note(warning.to_string());

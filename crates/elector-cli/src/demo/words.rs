@@ -41,9 +41,9 @@ pub(super) fn summary(story: &Story) -> String {
     let Storage { taken, refused, .. } = story.storage;
     let nobody =
         if times.is_empty() { String::new() } else { format!("nobody led for {}; ", times.join(", ")) };
+    let (changes, plural) = (times.len(), if times.len() == 1 { "" } else { "s" });
     format!(
-        "{} changes of leader, {nobody}the storage took {taken} writes and refused {refused}",
-        times.len()
+        "{changes} change{plural} of leader, {nobody}the storage took {taken} writes and refused {refused}"
     )
 }
 

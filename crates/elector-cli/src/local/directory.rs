@@ -62,7 +62,11 @@ impl Directory {
         if let Err(error) = made
             && !path.exists()
         {
-            return Err(format!("cannot make the directory {}: {error}", shown(&path)));
+            if fs::symlink_metadata(&path).is_ok() {
+                return Err(refuse(&path, "it is a symbolic link to nothing: make its target, or remove it"));
+            }
+            let remedy = if given.is_none() { ": give --local=DIR" } else { "" };
+            return Err(format!("cannot make the directory {}: {error}{remedy}", shown(&path)));
         }
         let directory = Self::judge(&path)?;
         match accessat(CWD, &directory.path, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS) {
@@ -238,6 +242,9 @@ mod tests {
         let directory = Directory::open(Some(&real)).expect("made");
         std::os::unix::fs::symlink(&real, &link).expect("made");
         assert_eq!(Directory::open(Some(&link)).expect("found").path(), directory.path());
+        fs::remove_dir(&real).expect("empty");
+        let refusal = Directory::open(Some(&link)).expect_err("nothing there");
+        assert!(refusal.contains("a symbolic link to nothing"), "{refusal}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// As much of a file as its kind is judged by.
 const HEAD_BYTES: u64 = 256;
 
-/// Why a program cannot be run. The text is one line without the program's name.
+/// Why a program cannot be run. The text is one line that names the program or its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotRunnable {
     /// Exit status 127.
@@ -40,7 +40,7 @@ pub(crate) fn find(name: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, NotRun
             Err(error) => refused = refused.or(Some(error)),
         }
     }
-    Err(refused.unwrap_or_else(|| NotRunnable::NotFound("not found in PATH".into())))
+    Err(refused.unwrap_or_else(|| NotRunnable::NotFound(format!("{}: not found in PATH", name.display()))))
 }
 
 fn judge(file: &Path) -> Result<(), NotRunnable> {

@@ -64,12 +64,11 @@ pub(crate) fn run(options: &RunOptions) -> u8 {
     let file = match program::find(&options.program[0], std::env::var_os("PATH").as_deref()) {
         Ok(file) => file,
         Err(error) => {
-            let name = text::escape(&options.program[0].to_string_lossy());
             let (text, code) = match error {
                 NotRunnable::NotFound(text) => (text, exit::NOT_FOUND),
                 NotRunnable::NotExecutable(text) => (text, exit::NOT_EXECUTABLE),
             };
-            log::complain_in(options.log.format, &format!("{name}: {text}"));
+            log::complain_in(options.log.format, &text::escape(&text));
             return code;
         }
     };

@@ -23,6 +23,7 @@
 mod client;
 mod ensemble;
 mod lone;
+pub mod picture;
 pub mod plan;
 mod program;
 mod random;

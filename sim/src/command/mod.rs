@@ -1,6 +1,7 @@
 //! Which command is meant, and how its arguments are read.
 
 mod peers;
+mod picture;
 mod runs;
 mod seed;
 mod teeth;
@@ -8,10 +9,13 @@ mod teeth;
 use std::ops::Range;
 use std::process::ExitCode;
 
+use elector_sim::plan::Rules;
+
 pub(crate) const USAGE: &str = "\
 usage: elector-sim run [--seeds FROM..TO] [--threads N]   play seeds; the first that goes wrong is shrunk and told
        elector-sim seed N [--whole]                       tell the story of one seed, shrunk if it goes wrong
        elector-sim peers [--seeds FROM..TO]               the same faults under other programs' rules
+       elector-sim picture N --out FILE [--rules curator|one-znode]        one seed as an SVG
        elector-sim teeth [--only NAME] [--share N --offset K] [--most N]   rules left out, and which seed notices";
 
 /// Runs the command that these arguments name.
@@ -35,6 +39,18 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode, String> {
             let seeds = rest.seeds(0..10_000)?;
             rest.nothing_more()?;
             peers::compare(seeds)
+        }
+        "picture" => {
+            let rules = match rest.value("--rules")?.as_deref() {
+                None => Rules::Ours,
+                Some("curator") => Rules::Curator,
+                Some("one-znode") => Rules::OneZnode,
+                Some(other) => return Err(format!("no such rules: {other}")),
+            };
+            let out = rest.value("--out")?.ok_or("--out names the file to be written")?;
+            let seed = rest.positional()?.ok_or("which seed?")?;
+            rest.nothing_more()?;
+            return picture::draw(seed, rules, &out);
         }
         "teeth" => {
             let only = rest.value("--only")?;

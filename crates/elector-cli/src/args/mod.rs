@@ -82,8 +82,9 @@ fn judge(cli: &grammar::Cli, env: &Environment) -> Result<Request, String> {
         grammar::Command::Run(args) => {
             options::run(args, env, &options::own_name()).map(|options| Request::Run(Box::new(options)))
         }
-        grammar::Command::Check(args) => options::contender(args, env, &options::own_name())
-            .map(|options| Request::Check(Box::new(options))),
+        grammar::Command::Check(args) => {
+            options::check(args, env, &options::own_name()).map(|options| Request::Check(Box::new(options)))
+        }
         grammar::Command::Status(args) => {
             options::status(args, env).map(|options| Request::Status(Box::new(options)))
         }

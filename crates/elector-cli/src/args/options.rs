@@ -203,8 +203,17 @@ pub(super) fn run(args: &RunArgs, env: &Environment, own_name: &str) -> Result<R
     Ok(options)
 }
 
-/// Judges what a run would be, with a program or without: for `elector check` too.
-pub(super) fn contender(args: &RunArgs, env: &Environment, own_name: &str) -> Result<RunOptions, String> {
+/// Judges `elector check`, which takes what a run takes. Its answer is for people; a variable that is there for the
+/// run to be checked may ask for JSON all the same.
+pub(super) fn check(args: &RunArgs, env: &Environment, own_name: &str) -> Result<RunOptions, String> {
+    if args.log.log_format.as_ref().is_some_and(|format| format == "json") {
+        return Err("--log-format json: check answers in text only; leave it out".into());
+    }
+    contender(args, env, own_name)
+}
+
+/// Judges what a run would be, with a program or without.
+fn contender(args: &RunArgs, env: &Environment, own_name: &str) -> Result<RunOptions, String> {
     let mut sources = Sources { env, details: Vec::new() };
     let s = &mut sources;
     let common = s.common(&args.common, args.election.as_ref())?;

@@ -171,6 +171,8 @@ impl Lone {
         let opened = self.start(sink);
         (self.life, self.shown) = (life, shown);
         self.host = None;
+        // What that process had found is no news to anybody.
+        sink.restarted = None;
         disk.undo(flip);
         match opened {
             Err(error) if error.starts_with("an acknowledged") => Err(error),

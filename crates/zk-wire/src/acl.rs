@@ -60,6 +60,14 @@ impl Acl {
     }
 
     pub(crate) fn read_all(r: &mut Reader<'_>) -> Result<Vec<Self>, DecodeError> {
-        r.vector(Self::SMALLEST, |r| Ok(Self { perms: r.i32()?, scheme: r.string()?, id: r.string()? }))
+        r.vector(Self::SMALLEST, |r| {
+            let (perms, scheme) = (r.i32()?, r.string()?);
+            // Apache's server fails over a null id where it has to look at it, and takes the others.
+            let id = match scheme.as_str() {
+                "world" | "digest" => r.present_string()?,
+                _ => r.string()?,
+            };
+            Ok(Self { perms, scheme, id })
+        })
     }
 }

@@ -22,6 +22,9 @@ pub enum DecodeError {
     /// A length or count below -1, which stands for null.
     #[error("negative length {0}")]
     NegativeLength(i32),
+    /// Null where there must be something.
+    #[error("null where there must be something")]
+    Null,
     /// A request type that this crate does not know.
     #[error("unknown request type {0}")]
     UnknownOp(i32),
@@ -36,7 +39,7 @@ impl DecodeError {
     pub fn code(self) -> ErrorCode {
         match self {
             Self::UnknownOp(_) => ErrorCode::Unimplemented,
-            Self::Truncated { .. } | Self::NegativeLength(_) | Self::UnknownMultiOp(_) => {
+            Self::Truncated { .. } | Self::NegativeLength(_) | Self::Null | Self::UnknownMultiOp(_) => {
                 ErrorCode::MarshallingError
             }
         }
@@ -90,6 +93,12 @@ impl<'a> Reader<'a> {
     /// Reads a string: null as empty, and with U+FFFD where it is not UTF-8.
     pub fn string(&mut self) -> Result<String, DecodeError> {
         Ok(self.bytes()?.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default())
+    }
+
+    /// Reads a string that must be there; an empty one may be.
+    pub fn present_string(&mut self) -> Result<String, DecodeError> {
+        let bytes = self.bytes()?.ok_or(DecodeError::Null)?;
+        Ok(String::from_utf8_lossy(bytes).into_owned())
     }
 
     /// Reads a vector, null as empty. `smallest` is the least number of bytes that one item takes on the

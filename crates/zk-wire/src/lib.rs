@@ -26,7 +26,8 @@
 //! - Bytes left over after a record are ignored, as ZooKeeper does; a record that ends early is a
 //!   [`DecodeError`].
 //! - A null data buffer and an empty one stay different. A null string reads as the empty string and a null
-//!   vector as the empty vector: no record gives the two a different meaning.
+//!   vector as the empty vector, except where ZooKeeper fails over a null: paths that are read, made or
+//!   deleted, the ids of `world` and `digest`, and a `digest` credential.
 //! - Text that is not UTF-8 is read with U+FFFD in place of what is wrong, as ZooKeeper does; [`path`]
 //!   refuses that character, so it never becomes the name of a node.
 //! - Numbers that stand for a choice (error codes, create modes, event kinds) keep values that this crate

@@ -36,6 +36,8 @@ pub const CHECK_WATCHES: i32 = 17;
 pub const REMOVE_WATCHES: i32 = 18;
 /// Make a container node.
 pub const CREATE_CONTAINER: i32 = 19;
+/// Remove a container; the server asks this of itself.
+pub const DELETE_CONTAINER: i32 = 20;
 /// Make a node that goes when it was not used for a time.
 pub const CREATE_TTL: i32 = 21;
 /// Several reads in one request.

@@ -71,7 +71,8 @@ pub enum Request {
     /// servers know it since 3.6. Answer: [`Response::WatchAdded`](crate::Response::WatchAdded).
     AddWatch { path: String, mode: i32 },
     /// Present a credential, under [`xid::AUTH`](crate::xid::AUTH). Answer:
-    /// [`Response::Empty`](crate::Response::Empty). A null buffer reads as empty.
+    /// [`Response::Empty`](crate::Response::Empty). A null buffer reads as empty, but
+    /// not with the scheme `digest`.
     Auth { scheme: String, auth: Secret },
     /// Keep the session alive, under [`xid::PING`](crate::xid::PING). Answer:
     /// [`Response::Empty`](crate::Response::Empty).
@@ -142,16 +143,16 @@ impl Request {
                 let (path, data, acl, mode) = read_create(r)?;
                 Self::CreateContainer { path, data, acl, mode }
             }
-            op::DELETE => Self::Delete { path: r.string()?, version: r.i32()? },
-            op::EXISTS => Self::Exists { path: r.string()?, watch: r.bool()? },
-            op::GET_DATA => Self::GetData { path: r.string()?, watch: r.bool()? },
+            op::DELETE => Self::Delete { path: r.present_string()?, version: r.i32()? },
+            op::EXISTS => Self::Exists { path: r.present_string()?, watch: r.bool()? },
+            op::GET_DATA => Self::GetData { path: r.present_string()?, watch: r.bool()? },
             op::SET_DATA => Self::SetData { path: r.string()?, data: r.buffer()?, version: r.i32()? },
-            op::GET_CHILDREN2 => Self::GetChildren2 { path: r.string()?, watch: r.bool()? },
-            op::GET_CHILDREN => Self::GetChildren { path: r.string()?, watch: r.bool()? },
-            op::GET_ACL => Self::GetAcl { path: r.string()? },
+            op::GET_CHILDREN2 => Self::GetChildren2 { path: r.present_string()?, watch: r.bool()? },
+            op::GET_CHILDREN => Self::GetChildren { path: r.present_string()?, watch: r.bool()? },
+            op::GET_ACL => Self::GetAcl { path: r.present_string()? },
             op::SET_ACL => Self::SetAcl { path: r.string()?, acl: Acl::read_all(r)?, version: r.i32()? },
             op::GET_EPHEMERALS => Self::GetEphemerals { prefix: r.string()? },
-            op::COUNT_DESCENDANTS => Self::CountDescendants { path: r.string()? },
+            op::COUNT_DESCENDANTS => Self::CountDescendants { path: r.present_string()? },
             op::SYNC => Self::Sync { path: r.string()? },
             op::MULTI => Self::Multi(multi::read_ops(r)?),
             op::SET_WATCHES => Self::SetWatches {
@@ -173,7 +174,11 @@ impl Request {
             op::ADD_WATCH => Self::AddWatch { path: r.string()?, mode: r.i32()? },
             op::AUTH => {
                 r.i32()?; // A type that is always 0 and that nobody looks at.
-                Self::Auth { scheme: r.string()?, auth: r.buffer()?.unwrap_or_default().into() }
+                let (scheme, auth) = (r.string()?, r.buffer()?);
+                if scheme == "digest" && auth.is_none() {
+                    return Err(DecodeError::Null);
+                }
+                Self::Auth { scheme, auth: auth.unwrap_or_default().into() }
             }
             op::PING => Self::Ping,
             op::CLOSE => Self::Close,
@@ -259,5 +264,5 @@ pub(crate) fn write_create(
 pub(crate) type CreateFields = (String, Option<Vec<u8>>, Vec<Acl>, CreateMode);
 
 pub(crate) fn read_create(r: &mut Reader<'_>) -> Result<CreateFields, DecodeError> {
-    Ok((r.string()?, r.buffer()?, Acl::read_all(r)?, r.i32()?.into()))
+    Ok((r.present_string()?, r.buffer()?, Acl::read_all(r)?, r.i32()?.into()))
 }

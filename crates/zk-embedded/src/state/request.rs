@@ -100,6 +100,12 @@ impl State {
     ) {
         let code = error.code();
         match op {
+            op::AUTH => self.hang_up(connection, Farewell::AuthFailed, effects),
+            // For the server's own use. What stands where it expects a path is none, whatever a client sends.
+            op::DELETE_CONTAINER => {
+                self.commit(Change::Refused(ErrorCode::BadArguments), now, effects);
+                self.reply(connection, xid, Err(ErrorCode::BadArguments), effects);
+            }
             op::CREATE
             | op::CREATE2
             | op::CREATE_CONTAINER

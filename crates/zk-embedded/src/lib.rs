@@ -23,9 +23,12 @@
 //!
 //! - A write is answered, and an event or a read shows it, only when it is on disk. If the disk fails, the
 //!   server ends without another word.
-//! - A zxid, a sequence number and a session id are given once, also over crashes.
+//! - A zxid, a sequence number and a session id are given once, also over crashes, for as long as the
+//!   directory is kept.
 //! - A session ends no earlier than its timeout after its client was last heard of, and time in which the
-//!   server stood still does not count. Sessions live on over a restart, with a full timeout.
+//!   server stood still does not count. It ends 100 ms after that at the latest, if the disk is not slow: a
+//!   write that takes longer to sync may add as much again, up to a quarter of a second. Sessions live on over
+//!   a restart, with a full timeout.
 //! - A client that does not read what it is sent is dropped and holds up nobody. Everything has a bound.
 //!
 //! What does not hold: it is one machine. If its disk is lost, so is everything; who needs more runs an
@@ -37,8 +40,14 @@
 //!   stranger can neither guess it nor cut anybody off. Sessions end by their own timeout, without rounding
 //!   up to a tick. A resumption with a longer timeout than the one on record takes a zxid.
 //! - A fresh directory begins its zxids at the Unix time in seconds, so that clients of an earlier one are
-//!   told that their session is gone, and come back.
-//! - Types -10 (createSession) and 20 (deleteContainer) are refused when they come from clients.
+//!   told that their session is gone, and come back. That holds unless the earlier one had more writes than
+//!   seconds in its life: then those who saw its last zxids are sent away ("client has seen zxid ...") until
+//!   their program is started anew or the clock has caught up, and fencing tokens begin below the old ones.
+//! - Type -10 (createSession) is refused when it comes from clients.
+//! - Nothing can be created below `/zookeeper/quota` (-6).
+//! - `ip` entries of access control lists may be IPv6 addresses and networks (Apache: -114); numbers with
+//!   leading zeros, as in `127.000.0.1`, are refused (-114). A null path, id or credential in a record that is
+//!   wrong in other ways too may get another code. A first frame longer than 1 KiB is refused.
 //! - Bounds that Apache's server lacks: nodes, bytes of the tree and of a transaction (-125), 1024 entries in
 //!   an access control list (-114), 32 credentials of at most 4 KiB (-115), sessions, connections, bytes
 //!   of watched paths, 12 MiB of one answer, and 16 MiB that a client has not read (the connection is closed).

@@ -91,6 +91,7 @@ struct Turn {
     received: Vec<Duration>,
     /// Answered after the sync, when they are true.
     expired: Vec<(oneshot::Sender<bool>, bool)>,
+    words: Vec<(oneshot::Sender<String>, Word)>,
     hold: Option<(oneshot::Sender<()>, std::sync::mpsc::Receiver<()>)>,
     stop: bool,
 }
@@ -246,9 +247,7 @@ impl Pipeline {
                 let asked = crate::shared::moment(asked);
                 self.state.expire(asked, &mut turn.effects);
             }
-            Message::Word { word, answer } => {
-                let _ = answer.send(self.report(word));
-            }
+            Message::Word { word, answer } => turn.words.push((answer, word)),
             Message::Control(Control::ExpireSession { session, done }) => {
                 let was_there = self.state.expire_session(session, now, &mut turn.effects);
                 turn.expired.push((done, was_there));
@@ -380,6 +379,9 @@ impl Pipeline {
         }
         turn.event = None;
         self.drop_slowest();
+        for (answer, word) in turn.words.drain(..) {
+            let _ = answer.send(self.report(word));
+        }
     }
 
     /// More waits for all clients than may: those are ended who have read nothing for longest, or, where

@@ -236,8 +236,10 @@ fn acceptor(listener: Listener) -> io::Result<Acceptor> {
     })
 }
 
-/// The state of a directory that was never used. Its zxids begin at the time, so that they lie above those
-/// that an earlier directory in its place has given out: clients that saw those would never come back else.
+/// The state of a directory that was never used. Its zxids begin at the time in seconds, so that they lie above
+/// those that an earlier directory in its place has given out, unless that had more than one a second: clients
+/// that saw those do not come back else. A finer time would lie above the zxids of Apache's ensembles, which
+/// begin at 2^32, and tokens would fall on moving to one.
 fn fresh(config: &Config) -> State {
     State::new(config.limits.clone(), moment(std::time::Duration::ZERO).wall_ms / 1000)
 }

@@ -13,6 +13,9 @@ use super::node::{Owner, acl_weight};
 use super::tree::{SPECIAL, Tree};
 use super::{Limits, Moment};
 
+/// What stands below would be quotas. A node that looks like one and limits nothing would be worse than none.
+const QUOTAS: &str = "/zookeeper/quota/";
+
 /// Who asks.
 #[derive(Debug)]
 pub(crate) struct Caller<'a> {
@@ -134,6 +137,9 @@ fn create(tree: &Tree, limits: &Limits, caller: &Caller<'_>, new: New) -> Result
         return Err(ErrorCode::BadArguments);
     }
     let parent = parent_in(&path)?;
+    if path.starts_with(QUOTAS) {
+        return Err(ErrorCode::Unimplemented);
+    }
     let acl = acl::resolve(&acl, caller.identities).ok_or(ErrorCode::InvalidAcl)?;
     let parent = tree.get(parent).ok_or(ErrorCode::NoNode)?;
     permit(&parent.acl, perms::CREATE, caller)?;

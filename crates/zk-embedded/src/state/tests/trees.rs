@@ -59,6 +59,16 @@ fn a_fresh_tree_is_the_one_that_apache_makes() {
 }
 
 #[test]
+fn what_would_be_a_quota_is_refused_by_name() {
+    let mut lab = Lab::new();
+    let me = lab.connect();
+    for path in ["/zookeeper/quota/a", "/zookeeper/quota/a/zookeeper_limits"] {
+        assert_eq!(lab.create(me, path, CreateMode::Persistent), Err(ErrorCode::Unimplemented), "{path}");
+    }
+    assert!(lab.create(me, "/zookeeper/quotas", CreateMode::Persistent).is_ok());
+}
+
+#[test]
 fn sequence_numbers_count_every_child_ever_made() {
     let mut lab = Lab::new();
     let me = lab.connect();

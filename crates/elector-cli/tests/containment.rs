@@ -164,6 +164,44 @@ fn c5_in_a_control_group_the_next_start_clears_away_what_the_dead_left() {
     }
 }
 
+/// The same where another elector runs on the machine: it need not start for it. A program that changed its
+/// credentials is among what the kernel leaves, since it forgets whose death it watches for.
+#[test]
+fn c5_in_a_control_group_a_living_neighbour_clears_away_what_the_dead_left() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let servers = server.connect_string();
+    let mut neighbour = Elector::run(&servers, "neighbour", SHORT)
+        .words("-v")
+        .word("/near")
+        .script("exec sleep 1000")
+        .start();
+    let level = neighbour.wait_for("the program is held by");
+    neighbour.wait_for("leading with token");
+    if !level.contains("the control group") {
+        println!("no control group here: {level}");
+        return;
+    }
+    let other_user =
+        "exec setpriv --reuid=65534 --regid=65534 --clear-groups sh -c 'echo set; exec sleep 1000'";
+    let scripts = [format!("{RUNAWAYS}; echo set; sleep 1000"), other_user.to_owned()];
+    let scripts = &scripts[..if rustix::process::geteuid().is_root() { 2 } else { 1 }];
+    for (round, script) in scripts.iter().enumerate() {
+        let id = format!("orphaned-{round}");
+        let mut run = Elector::run(&servers, &id, SHORT).word("/orphaned").script(script).start();
+        let program = number_after(&run.wait_for("leading with token"), "pid");
+        run.wait_for_output("set");
+        kill_both(&mut run, program);
+        // Less than any session timeout: before anybody else leads.
+        let took = wait_until_all_gone(&id, Duration::from_secs(3));
+        println!("cleared away after {took:?}");
+    }
+    neighbour.signal(Signal::TERM);
+    assert_eq!(neighbour.end(LONG), Some(0));
+}
+
 #[test]
 fn less_than_the_containment_that_was_asked_for_is_refused() {
     let run = Elector::run("127.0.0.1:1", "strict", "--containment require-cgroup")

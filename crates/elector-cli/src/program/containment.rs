@@ -38,7 +38,7 @@ impl Containment {
     /// Takes the best level that is there, and clears away what dead electors left in control groups.
     pub(crate) fn establish() -> Containment {
         match directory().and_then(|directory| {
-            clean_up(&directory);
+            clean_up(&directory, CLEAN_UP_LIMIT);
             Group::create(&directory)
         }) {
             Ok(group) => Containment::Group(group),
@@ -50,7 +50,14 @@ impl Containment {
     pub(crate) fn clear_away() {
         // Without a directory of groups there are none.
         if let Ok(directory) = directory() {
-            clean_up(&directory);
+            clean_up(&directory, CLEAN_UP_LIMIT);
+        }
+    }
+
+    /// Kills what electors beside ours left that have died since, without waiting for it to be gone.
+    pub(super) fn kill_what_the_dead_left(&self) {
+        if let Some(directory) = self.group().and_then(|group| group.path.parent()) {
+            clean_up(directory, Duration::ZERO);
         }
     }
 
@@ -214,10 +221,10 @@ fn make(path: &Path) -> io::Result<File> {
     Ok(lock)
 }
 
-/// Kills and removes the groups of electors that are gone.
-fn clean_up(directory: &Path) {
+/// Kills and removes the groups of electors that are gone; waits at most `limit` for their processes' end.
+fn clean_up(directory: &Path, limit: Duration) {
     let Ok(entries) = fs::read_dir(directory) else { return };
-    let until = Instant::now() + CLEAN_UP_LIMIT;
+    let until = Instant::now() + limit;
     let ours = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX));
     for path in ours.map(|entry| entry.path()).filter(|path| path.is_dir()) {
         let Ok(lock) = File::open(&path) else { continue };

@@ -28,6 +28,9 @@ use zeroize::Zeroize;
 
 /// How often we look whether the warden is stopped, and reap orphans.
 const WATCH_EVERY: Duration = Duration::from_millis(400);
+/// How often we look for what electors beside ours left that were killed together with their wardens. Their sessions
+/// live longer, so nobody leads before it is gone.
+const CLEAR_EVERY: Duration = Duration::from_secs(1);
 /// Between two tries to start a warden.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 /// How long the end of the run waits for the warden's.
@@ -59,8 +62,8 @@ enum Line {
         /// It did not take a stop.
         deaf: bool,
     },
-    /// There is no warden; the text says why.
-    Down(String),
+    /// There is no warden: why none can be started, or nothing where one was killed and the next is on its way.
+    Down(Option<String>),
     /// The run is over.
     Over,
 }
@@ -79,7 +82,7 @@ impl Keeper {
             estate: EstateFile::new()?,
             spec,
             containment,
-            line: Mutex::new(Line::Down("it is being started".into())),
+            line: Mutex::new(Line::Down(None)),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             tell: Box::new(tell),
         });
@@ -87,7 +90,9 @@ impl Keeper {
         let before = tree::descendants(&HashSet::new()).into_iter().collect();
         let (first, result) = sync_channel(1);
         let (done, ended) = sync_channel(1);
-        let watch = Watch { shared: Arc::clone(&shared), before, warden: None, next_try: Instant::now() };
+        let now = Instant::now();
+        let watch =
+            Watch { shared: Arc::clone(&shared), before, warden: None, next_try: now, next_clearing: now };
         std::thread::Builder::new().name("keeper".into()).spawn(move || {
             watch.run(&first);
             let _ = done.send(());
@@ -117,19 +122,24 @@ impl Keeper {
     /// tree is there.
     pub(crate) fn start(&self, token: u64) {
         let mut line = self.shared.line();
-        let refused = match &mut *line {
+        let last_word = match &mut *line {
             Line::Up { socket, busy, .. } => match link::ask(&**socket, Request::Start { token }) {
                 Ok(()) => {
                     *busy = true;
                     return;
                 }
-                Err(error) => format!("the process that keeps it is gone: {error}"),
+                // It was killed just now. Nothing was started.
+                Err(_) => Event::Abandoned,
             },
-            Line::Down(why) => format!("the process that keeps it could not be started: {why}"),
-            Line::Over => "the run is over".into(),
+            Line::Down(None) => Event::Abandoned,
+            Line::Down(Some(why)) => {
+                let why = format!("the process that keeps it could not be started: {why}");
+                Event::NotStarted(NotStarted::Failed(why))
+            }
+            Line::Over => Event::NotStarted(NotStarted::Failed("the run is over".into())),
         };
         drop(line);
-        (self.shared.tell)(Event::NotStarted(NotStarted::Failed(refused)));
+        (self.shared.tell)(last_word);
     }
 
     /// Stops the tree; without one this does nothing.
@@ -207,6 +217,8 @@ struct Watch {
     warden: Option<Warden>,
     /// When the next warden may be started.
     next_try: Instant,
+    /// When to look again for what dead electors left.
+    next_clearing: Instant,
 }
 
 impl Watch {
@@ -232,6 +244,10 @@ impl Watch {
             if down && Instant::now() >= self.next_try {
                 let _still_down = self.start();
             }
+            if Instant::now() >= self.next_clearing {
+                self.shared.containment.kill_what_the_dead_left();
+                self.next_clearing = Instant::now() + CLEAR_EVERY;
+            }
         }
     }
 
@@ -250,7 +266,7 @@ impl Watch {
             }
             Err(error) => {
                 if !matches!(*line, Line::Over) {
-                    *line = Line::Down(error.to_string());
+                    *line = Line::Down(Some(error.to_string()));
                 }
                 Err(error)
             }
@@ -333,7 +349,7 @@ impl Watch {
         if over {
             return;
         }
-        *self.shared.line() = Line::Down("it was killed".into());
+        *self.shared.line() = Line::Down(None);
         if busy {
             // Before the last word, after which the next start may come at any time.
             let _told_by_the_next_start = self.start();

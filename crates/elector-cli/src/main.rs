@@ -24,10 +24,21 @@ mod text;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+/// Files that must be allowed to be open at a time. With fewer, what we are built on would not start, without a word
+/// that says why.
+const FEWEST_FILES: u64 = 32;
+
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     if let Some(code) = program::enter_helper(&words) {
         return code;
+    }
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    if files.is_some_and(|files| files < FEWEST_FILES) {
+        log::complain(&format!(
+            "too few files may be open for elector to run: ulimit -n {FEWEST_FILES} at least"
+        ));
+        return ExitCode::from(exit::FAILURE);
     }
     if let Err(error) = signals::start_afresh() {
         log::complain(&format!("the system refused what elector needs: {error}"));

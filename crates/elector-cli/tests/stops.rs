@@ -190,6 +190,21 @@ fn a_file_over_its_limit_is_told_of() {
     assert!(run.said().contains("cannot host"), "{}", run.said());
 }
 
+/// C16: with next to no open files allowed, one line and no panic.
+#[test]
+fn c16_too_few_open_files_are_told_of() {
+    for files in [8, 31] {
+        let run = Elector::new("run").words("-z 127.0.0.1:1").word("/few").script(WORK);
+        let limit = format!("ulimit -n {files}; exec \"$@\"");
+        let refused = run.through(&["sh", "-c", &limit, "sh"]).output();
+        assert_eq!(refused.code, Some(125), "{}", refused.stderr);
+        assert_eq!(
+            refused.stderr.trim(),
+            "elector: too few files may be open for elector to run: ulimit -n 32 at least"
+        );
+    }
+}
+
 /// The state of a process: R, S, T...
 fn state(pid: u32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

@@ -321,7 +321,7 @@ mod tests {
         let foreign = directory.path().join("other");
         fs::create_dir(&foreign).unwrap();
         fs::create_dir(dead.join("below")).unwrap();
-        clean_up(directory.path());
+        clean_up(directory.path(), CLEAN_UP_LIMIT);
         assert!(living.is_dir() && foreign.is_dir());
         // On a plain file system the file written by the kill keeps it; no process is asked for.
         assert!(!dead.join("below").exists());

@@ -362,9 +362,11 @@ fn c16_without_processes_the_start_says_so() {
         return;
     }
     let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "prlimit", "--nproc=1:1"];
-    // Where the build is in a folder of root's, that user cannot even start it.
-    let directory = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o755)).tempdir();
-    let directory = directory.expect("a folder");
+    // Where the build is in a folder of root's, that user cannot even start it; nor where a run's own directory for
+    // temporary files is.
+    let mut directory = tempfile::Builder::new();
+    directory.permissions(std::fs::Permissions::from_mode(0o755));
+    let directory = directory.tempdir_in("/tmp").expect("a folder");
     let copy = directory.path().join("elector");
     std::fs::copy(env!("CARGO_BIN_EXE_elector"), &copy).expect("copied");
     let run = ["run", "-z", "127.0.0.1:1", "/processes", "--", "true"];

@@ -38,8 +38,10 @@ const LONG_FRAME: usize = 8 << 10;
 const HANDSHAKE_FRAME: usize = 1 << 10;
 /// The last bytes of a connection have to be read by the client within so long.
 const ENDING_LIMIT: Duration = Duration::from_secs(5);
-/// Bytes read at a time.
+/// Bytes read at a time, but of a long frame.
 const CHUNK: usize = 4 << 10;
+/// Bytes of a frame's length, before it.
+const LENGTH_PREFIX: usize = 4;
 
 /// Serves one connection to its end.
 pub(crate) async fn serve(
@@ -62,7 +64,15 @@ pub(crate) async fn serve(
     if shared.queue.send(opened).await.is_err() {
         return;
     }
-    let mut connection = Connection { stream, link, shared, inbox, long: Long::None, at_end: false };
+    let mut connection = Connection {
+        stream,
+        link,
+        shared,
+        inbox,
+        short_inbox: BytesMut::new(),
+        long: Long::None,
+        at_end: false,
+    };
     if let Err(Trouble::Ended(why)) = connection.run().await {
         connection.shared.notices().ended(&connection.link.peer, why);
     }
@@ -135,6 +145,9 @@ struct Connection<S> {
     shared: Arc<Shared>,
     /// What has come in and is not a whole frame yet, or has to wait.
     inbox: BytesMut,
+    /// Takes the inbox's place again after a long frame. It stays where it is: small pieces of memory taken
+    /// between large ones, again and again, would leave holes that no long frame fits in.
+    short_inbox: BytesMut,
     long: Long,
     /// The client sends nothing more; what it asked for it still gets.
     at_end: bool,
@@ -180,8 +193,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let (mut reader, mut writer) = tokio::io::split(&mut self.stream);
         let is_long = !matches!(self.long, Long::None);
         if may_read {
-            let frame_left = if is_long { declared(&self.inbox).unwrap_or(0) } else { 0 };
-            self.inbox.reserve(CHUNK.max(frame_left.saturating_sub(self.inbox.len())));
+            let whole = declared(&self.inbox).filter(|_| is_long).map_or(0, |length| LENGTH_PREFIX + length);
+            // Of a long frame exactly what is missing: what came in behind it would be counted for nobody.
+            match whole.saturating_sub(self.inbox.len()) {
+                0 => self.inbox.reserve(CHUNK),
+                missing if self.inbox.capacity() >= whole => self.inbox.reserve(missing),
+                _ => {
+                    let mut long = BytesMut::with_capacity(whole);
+                    long.extend_from_slice(&self.inbox);
+                    self.short_inbox = std::mem::replace(&mut self.inbox, long);
+                }
+            }
         }
         let now = || self.shared.elapsed();
         tokio::select! {
@@ -230,7 +252,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             };
             if budget.is_some() {
                 // Neither an idle connection nor its next frame keeps the room of its longest one.
-                self.inbox = BytesMut::from(&self.inbox[..]);
+                let behind = std::mem::replace(&mut self.inbox, std::mem::take(&mut self.short_inbox));
+                self.inbox.clear();
+                self.inbox.extend_from_slice(&behind);
             }
             let received = self.shared.elapsed();
             self.link.hear(received);
@@ -244,8 +268,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.answer_ping();
                 continue;
             }
-            // By itself: what waits is to take no more than it was counted for.
-            let body = Bytes::copy_from_slice(body);
+            // A short one by itself: what waits is to take no more than it was counted for.
+            let body = if budget.is_some() { frame.slice_ref(body) } else { Bytes::copy_from_slice(body) };
             self.link.begin_request();
             let connection = self.link.id;
             let message = Message::Request { connection, header, body, received, _budget: budget };

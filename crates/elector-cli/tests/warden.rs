@@ -184,32 +184,6 @@ fn c3_the_process_that_will_keep_the_program_is_replaced_while_waiting() {
     wait_until_all_gone("behind", TREE_DEAD);
 }
 
-/// Without a keeper at the very moment of its turn nothing was started, so the place is given up and sought again.
-#[test]
-fn c3_the_process_that_would_keep_the_program_is_killed_as_the_turn_comes() {
-    if !zk_ensemble::require() {
-        return;
-    }
-    let server = shared_server();
-    let servers = server.connect_string();
-    let mut leader = start(&servers, "before", "/robbed", SHORT);
-    until_leading(&mut leader);
-    let mut waiting = start(&servers, "after", "/robbed", SHORT);
-    waiting.wait_for("waiting, 2nd of 2");
-    leader.kill();
-    // Until it has led: none is there for most of this time, since they are started a second apart.
-    let robbed = Instant::now() + Duration::from_secs(3);
-    while Instant::now() < robbed {
-        children_of(waiting.pid().into()).into_iter().for_each(|child| signal_process(child, Signal::KILL));
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    assert!(waiting.said().contains("was killed or stopped"), "{}", waiting.said());
-    let program = until_leading(&mut waiting);
-    assert!(is_there(program));
-    waiting.kill();
-    wait_until_all_gone("after", TREE_DEAD);
-}
-
 /// A stopped keeper hears of elector's death, and does what it is there for.
 #[test]
 fn c3_elector_killed_while_the_process_that_keeps_the_program_is_stopped() {

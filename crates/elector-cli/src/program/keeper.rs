@@ -62,8 +62,8 @@ enum Line {
         /// It did not take a stop.
         deaf: bool,
     },
-    /// There is no warden: why none can be started, or nothing where one was killed and the next is on its way.
-    Down(Option<String>),
+    /// There is no warden; the text says why.
+    Down(String),
     /// The run is over.
     Over,
 }
@@ -82,7 +82,7 @@ impl Keeper {
             estate: EstateFile::new()?,
             spec,
             containment,
-            line: Mutex::new(Line::Down(None)),
+            line: Mutex::new(Line::Down("it is being started".into())),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             tell: Box::new(tell),
         });
@@ -122,24 +122,19 @@ impl Keeper {
     /// tree is there.
     pub(crate) fn start(&self, token: u64) {
         let mut line = self.shared.line();
-        let last_word = match &mut *line {
+        let refused = match &mut *line {
             Line::Up { socket, busy, .. } => match link::ask(&**socket, Request::Start { token }) {
                 Ok(()) => {
                     *busy = true;
                     return;
                 }
-                // It was killed just now. Nothing was started.
-                Err(_) => Event::Abandoned,
+                Err(error) => format!("the process that keeps it is gone: {error}"),
             },
-            Line::Down(None) => Event::Abandoned,
-            Line::Down(Some(why)) => {
-                let why = format!("the process that keeps it could not be started: {why}");
-                Event::NotStarted(NotStarted::Failed(why))
-            }
-            Line::Over => Event::NotStarted(NotStarted::Failed("the run is over".into())),
+            Line::Down(why) => format!("the process that keeps it could not be started: {why}"),
+            Line::Over => "the run is over".into(),
         };
         drop(line);
-        (self.shared.tell)(last_word);
+        (self.shared.tell)(Event::NotStarted(NotStarted::Failed(refused)));
     }
 
     /// Stops the tree; without one this does nothing.
@@ -266,7 +261,7 @@ impl Watch {
             }
             Err(error) => {
                 if !matches!(*line, Line::Over) {
-                    *line = Line::Down(Some(error.to_string()));
+                    *line = Line::Down(error.to_string());
                 }
                 Err(error)
             }
@@ -349,7 +344,7 @@ impl Watch {
         if over {
             return;
         }
-        *self.shared.line() = Line::Down(None);
+        *self.shared.line() = Line::Down("it was killed".into());
         if busy {
             // Before the last word, after which the next start may come at any time.
             let _told_by_the_next_start = self.start();

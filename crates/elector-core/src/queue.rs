@@ -273,28 +273,27 @@ impl Queue {
             Ok(contenders) => contenders,
             Err(error) => return self.unusable(tenure, error),
         };
-        let foreign = !contender::foreign(&contenders, self.layout).is_empty();
+        let foreign = contender::foreign(&contenders, self.layout);
         let alone = contenders.iter().all(|c| self.is_ours(&c.name));
-        self.seen = (!foreign).then_some(Seen { at: now, alone });
+        self.seen = foreign.is_empty().then_some(Seen { at: now, alone });
         match &self.place {
-            Place::Enrolling(Step::Survey) => self.surveyed(tenure, &contenders),
+            Place::Enrolling(Step::Survey) => self.surveyed(tenure, &contenders, &foreign),
             Place::Enrolled(own) if !own.delete_sent => {
-                self.warn_of_foreigners(tenure, &contenders);
+                self.warn_of_foreigners(tenure, foreign);
                 self.place_in(tenure, now, &contenders);
             }
             _ => {}
         }
     }
 
-    fn surveyed(&mut self, tenure: &mut Tenure, contenders: &[Contender]) {
+    fn surveyed(&mut self, tenure: &mut Tenure, contenders: &[Contender], foreign: &[(Family, String)]) {
         if let Some(ours) = contenders.iter().find(|c| self.is_ours(&c.name)) {
             self.place = Place::Enrolling(Step::Claim(ours.name.clone()));
             return;
         }
-        let found = contender::foreign(contenders, self.layout);
-        if let Some((_, example)) = found.first() {
+        if let Some((_, example)) = foreign.first() {
             let fits = contender::layout_of(contenders);
-            let families = found.iter().map(|(family, _)| *family).collect();
+            let families = foreign.iter().map(|(family, _)| *family).collect();
             self.place = Place::Out;
             tenure.fail(Error::Foreign { families, example: example.clone(), fits });
             return;
@@ -306,8 +305,8 @@ impl Queue {
         Step::Create(self.layout.stem(&tenure.entropy.guid()))
     }
 
-    fn warn_of_foreigners(&mut self, tenure: &mut Tenure, contenders: &[Contender]) {
-        for (family, example) in contender::foreign(contenders, self.layout) {
+    fn warn_of_foreigners(&mut self, tenure: &mut Tenure, foreign: Vec<(Family, String)>) {
+        for (family, example) in foreign {
             if !self.warned.contains(&family) {
                 self.warned.push(family);
                 tenure.emit(Output::Warn(Warning::ForeignAppeared { family, example }));

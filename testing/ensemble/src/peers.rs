@@ -202,8 +202,8 @@ fn compiled(source: &str, compiler: impl Fn(&Path) -> Command) -> PathBuf {
     out
 }
 
-/// `peers` in cargo's target directory, which cargo keeps a file of its own in; without one (a test copied elsewhere), in the
-/// directory for temporary files.
+/// `peers` in cargo's target directory, in which cargo keeps a file of its own; without one (a test copied
+/// elsewhere), in the directory for temporary files.
 fn build_directory() -> PathBuf {
     let executable = std::env::current_exe().unwrap_or_default();
     // Cargo's own tag for caches is there only if cargo made the directory, and scripts/setup may have been first.

@@ -91,8 +91,9 @@ impl Keeper {
         let (first, result) = sync_channel(1);
         let (done, ended) = sync_channel(1);
         let now = Instant::now();
-        let watch =
-            Watch { shared: Arc::clone(&shared), before, warden: None, next_try: now, next_clearing: now };
+        // What the dead had left until now was cleared away when the containment was established.
+        let next_clearing = now + CLEAR_EVERY;
+        let watch = Watch { shared: Arc::clone(&shared), before, warden: None, next_try: now, next_clearing };
         std::thread::Builder::new().name("keeper".into()).spawn(move || {
             watch.run(&first);
             let _ = done.send(());

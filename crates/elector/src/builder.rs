@@ -13,6 +13,7 @@ use zk_session::{
 use crate::driver::{self, Settings};
 use crate::elector::Elector;
 use crate::error::StartError;
+use crate::history::History;
 use crate::path;
 use crate::place::{self, Place};
 
@@ -170,6 +171,17 @@ impl Builder {
         }
     }
 
+    /// The history of this election, for adding to it with these options' credentials and rights. Nothing is
+    /// started or sent.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the options.
+    pub fn history(&self) -> Result<History, StartError> {
+        let Settings { place, path, credentials, acl, .. } = self.settings()?;
+        let above = closed_or_open(&acl);
+        Ok(History::new(place, &path, credentials, acl, above))
+    }
+
     /// Starts without waiting for a server.
     ///
     /// # Errors
@@ -271,12 +283,9 @@ impl Builder {
     /// Whoever may create and delete under the path can contend and depose: if the list says who may, it
     /// holds for the path too. In layout `single` what is made is only the path above.
     fn path_acl(&self, acl: &[wire::Acl]) -> Vec<wire::Acl> {
-        let contend = perms::CREATE | perms::DELETE;
-        let says_who = acl.iter().any(|entry| entry.perms & contend == contend);
-        if says_who && self.layout != Layout::Single {
-            acl.to_vec()
-        } else {
-            vec![wire::Acl::anyone(perms::ALL)]
+        match self.layout {
+            Layout::Single => vec![wire::Acl::anyone(perms::ALL)],
+            _ => closed_or_open(acl),
         }
     }
 
@@ -317,6 +326,15 @@ impl fmt::Debug for Builder {
             .field("layout", &self.layout)
             .field("timing", &self.timing())
             .finish_non_exhaustive()
+    }
+}
+
+/// For a znode under which others are made: the same list if it says who may do that.
+fn closed_or_open(acl: &[wire::Acl]) -> Vec<wire::Acl> {
+    let both = perms::CREATE | perms::DELETE;
+    match acl.iter().any(|entry| entry.perms & both == both) {
+        true => acl.to_vec(),
+        false => vec![wire::Acl::anyone(perms::ALL)],
     }
 }
 

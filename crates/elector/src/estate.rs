@@ -18,7 +18,7 @@ use zk_session::{
 use crate::place::{self, Place};
 
 /// The first byte of one that is written down; another form would get another.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
 /// Credentials that are read back.
 const MAX_CREDENTIALS: usize = 64;
 
@@ -30,6 +30,8 @@ const MAX_CREDENTIALS: usize = 64;
 #[derive(Clone)]
 pub struct Estate {
     pub(crate) place: Place,
+    /// The election.
+    pub(crate) path: String,
     pub(crate) session: i64,
     pub(crate) password: Secret,
     /// The smallest timeout negotiated.
@@ -48,9 +50,11 @@ impl Estate {
         let timeout = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
         let credentials = self.credentials.iter().map(|one| 8 + one.scheme.len() + one.auth.expose().len());
         // Room for all of it, so that no half of a secret stays behind where a growing buffer was.
-        let mut bytes = Vec::with_capacity(64 + place.len() + credentials.sum::<usize>());
+        let room = 64 + place.len() + self.path.len() + credentials.sum::<usize>();
+        let mut bytes = Vec::with_capacity(room);
         bytes.extend([FORM, kind]);
         put(&mut bytes, place);
+        put(&mut bytes, self.path.as_bytes());
         bytes.extend(self.session.to_be_bytes());
         bytes.extend(timeout.to_be_bytes());
         put(&mut bytes, self.password.expose());
@@ -74,6 +78,7 @@ impl Estate {
             1 => Place::Local(OsString::from_vec(place.to_vec()).into()),
             _ => return None,
         };
+        let path = String::from_utf8(take(&mut rest)?.to_vec()).ok()?;
         let session = i64::from_be_bytes(take_word(&mut rest)?);
         let timeout = Duration::from_millis(u64::from_be_bytes(take_word(&mut rest)?));
         let password = Secret::from(take(&mut rest)?);
@@ -85,7 +90,17 @@ impl Estate {
             let scheme = String::from_utf8(take(&mut rest)?.to_vec()).ok()?;
             credentials.push(Credential::new(scheme, take(&mut rest)?));
         }
-        Some(Estate { place, session, password, timeout, credentials })
+        Some(Estate { place, path, session, password, timeout, credentials })
+    }
+
+    /// The session's number.
+    pub fn session(&self) -> i64 {
+        self.session
+    }
+
+    /// The smallest timeout negotiated in the session's life.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Closes the session: connects, gives the credentials, closes. Its znodes are gone when this returns, unless no
@@ -93,7 +108,7 @@ impl Estate {
     ///
     /// Needs tokio's timers and sockets. It goes on from server to server while none answers; cancelling it leaves
     /// the session to its timeout.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         let config = |servers| Config {
             timeout: self.timeout,
             credentials: self.credentials.clone(),
@@ -158,6 +173,7 @@ mod tests {
     fn estate(place: Place) -> Estate {
         Estate {
             place,
+            path: "/billing".into(),
             session: 0x2000_a1b2_c3d0_0004,
             password: Secret::from(vec![7; 16]),
             timeout: Duration::from_secs(10),
@@ -170,7 +186,7 @@ mod tests {
         for place in [Place::from("zk1:2181,zk2:2181/app"), Place::Local("/run/elector/socket".into())] {
             let bytes = estate(place.clone()).to_bytes();
             let read = Estate::from_bytes(&bytes).expect("it is ours");
-            assert_eq!(read.place, place);
+            assert_eq!((read.place, read.path.as_str()), (place.clone(), "/billing"));
             assert_eq!((read.session, read.timeout), (0x2000_a1b2_c3d0_0004, Duration::from_secs(10)));
             assert_eq!(read.password.expose(), [7; 16]);
             assert_eq!(read.credentials, estate(place).credentials);

@@ -52,6 +52,7 @@
 //!   it resigns. [`Fence`] is its copy for spawned tasks.
 //! * [`Role`] and [`Notice`]: what a person or a log wants to know. Never act on them.
 //! * [`Estate`]: what another process needs to close the session of one that died.
+//! * [`History`]: what is remembered of past terms beside the election, for whoever adds to it.
 //! * [`Reader`]: an election seen from outside, without taking part. [`Observer`]: each change of its leader.
 //!
 //! # Working while leading
@@ -103,6 +104,7 @@ mod driver;
 mod elector;
 mod error;
 mod estate;
+mod history;
 mod leadership;
 mod observer;
 mod path;
@@ -118,6 +120,7 @@ pub use elector::{Elector, connect};
 pub use elector_core::{BudgetError, Error, Layout, Lost, OnDisconnect, Timing, Token, TokenError};
 pub use error::{CampaignError, ElectionPathError, ResignError, StartError, WriteError};
 pub use estate::Estate;
+pub use history::{History, HistoryError, Record};
 pub use leadership::{Fence, Leadership};
 pub use observer::{Observer, Sighting, View};
 pub use place::{LeaseClock, Place};

@@ -22,9 +22,9 @@ const LONGEST_ID: usize = 1024;
 /// Reads one election without taking part in it.
 #[derive(Debug)]
 pub struct Reader {
-    client: Client,
+    pub(crate) client: Client,
     place: Place,
-    path: String,
+    pub(crate) path: String,
 }
 
 /// Why an election could not be read.
@@ -112,25 +112,9 @@ impl Reader {
     ) -> Result<Reader, ReadError> {
         path::validate(path)?;
         let place = place.into();
-        let credentials =
-            credentials.into_iter().map(|(scheme, auth)| Credential::new(scheme, auth)).collect();
-        let config = |servers| Config { timeout: SESSION_TIMEOUT, credentials, ..Config::new(servers) };
-        let connected = match &place {
-            Place::Ensemble(servers) => {
-                let servers = servers.parse().map_err(|error| ReadError::Servers(format!("{error}")))?;
-                Client::connect_within(config(servers), within).await
-            }
-            Place::Local(socket) => {
-                let config = config(place::only_server(socket));
-                Client::connect_with(config, UnixConnector::new(socket), MonotonicClock, within).await
-            }
-        };
-        match connected {
-            Ok(client) => Ok(Reader { client, place, path: path.to_owned() }),
-            Err(ConnectError::Unreachable { tried }) => Err(ReadError::Unreachable { tried }),
-            Err(ConnectError::Ended(SessionEnd::AuthFailed)) => Err(ReadError::AuthFailed),
-            Err(error) => Err(ReadError::Interrupted(error.to_string())),
-        }
+        let credentials = credentials.into_iter().map(|(scheme, auth)| Credential::new(scheme, auth));
+        let client = client(&place, credentials.collect(), within).await?;
+        Ok(Reader { client, place, path: path.to_owned() })
     }
 
     /// Reads the election, so that it shows everything that was answered to anybody before: after a
@@ -213,6 +197,30 @@ impl Reader {
     }
 }
 
+/// Connects to a place, for looking at it or adding to what lies beside its elections.
+pub(crate) async fn client(
+    place: &Place,
+    credentials: Vec<Credential>,
+    within: Duration,
+) -> Result<Client, ReadError> {
+    let config = |servers| Config { timeout: SESSION_TIMEOUT, credentials, ..Config::new(servers) };
+    let connected = match place {
+        Place::Ensemble(servers) => {
+            let servers = servers.parse().map_err(|error| ReadError::Servers(format!("{error}")))?;
+            Client::connect_within(config(servers), within).await
+        }
+        Place::Local(socket) => {
+            let config = config(place::only_server(socket));
+            Client::connect_with(config, UnixConnector::new(socket), MonotonicClock, within).await
+        }
+    };
+    connected.map_err(|error| match error {
+        ConnectError::Unreachable { tried } => ReadError::Unreachable { tried },
+        ConnectError::Ended(SessionEnd::AuthFailed) => ReadError::AuthFailed,
+        error => ReadError::Interrupted(error.to_string()),
+    })
+}
+
 /// One contender; none if it is gone meanwhile.
 async fn contender_at(client: &Client, znode: &str, name: &str) -> Result<Option<ContenderInfo>, ReadError> {
     match client.get_data(znode, false).await {
@@ -236,7 +244,7 @@ pub(crate) fn shown_id(data: Option<Vec<u8>>) -> String {
     String::from_utf8_lossy(&data.unwrap_or_default()).chars().take(LONGEST_ID).collect()
 }
 
-fn trouble(path: &str, error: CallError) -> ReadError {
+pub(crate) fn trouble(path: &str, error: CallError) -> ReadError {
     match error {
         CallError::Refused(ErrorCode::NoAuth) => ReadError::NoPermission { path: path.to_owned() },
         CallError::Ended(SessionEnd::AuthFailed) => ReadError::AuthFailed,

@@ -75,6 +75,7 @@ impl<C: Connector, K: Clock> Driver<C, K> {
         self.attached = true;
         self.estate.send_replace(Some(Estate {
             place: self.settings.place.clone(),
+            path: self.settings.path.to_string(),
             session: attachment.session,
             password: self.session.password().clone(),
             timeout: attachment.smallest_timeout,

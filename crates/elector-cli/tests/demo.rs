@@ -290,6 +290,16 @@ fn the_terminal_is_given_back_after_a_signal() {
     assert_eq!(text.matches("\x1b[?1049h").count(), text.matches("\x1b[?1049l").count());
 }
 
+/// A terminal that cannot move its cursor gets the script, and is not told of keys that it has not.
+#[test]
+fn a_terminal_without_a_screen_sees_the_script() {
+    let mut demo = Terminal::open("TERM=dumb $ELECTOR demo --color never");
+    assert_eq!(demo.end(), Some(0), "{}", demo.text());
+    let text = demo.text();
+    assert!(text.contains("done: ") && !text.contains("the keys are yours"), "{text}");
+    assert!(!text.contains('\x1b'), "{text}");
+}
+
 #[test]
 fn a_tiny_terminal_shows_the_contenders() {
     let mut demo = Terminal::open("stty cols 20 rows 4; $ELECTOR demo --color never");

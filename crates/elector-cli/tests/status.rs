@@ -113,6 +113,28 @@ fn a_single_znode_and_foreign_families_are_shown() {
     onlooker.close().expect("closed");
 }
 
+/// A znode that somebody made persistent goes on leading when its maker is dead.
+#[test]
+fn contenders_that_never_go_by_themselves_are_warned_of() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let servers = server.connect_string();
+    let mut onlooker = Onlooker::connect(server.servers()[0].address()).expect("a session");
+    onlooker.create("/stuck", b"", Kind::Persistent).expect("created");
+    let latch = "/stuck/_c_0f8fad5b-d9cb-469f-a165-70867728950e-latch-";
+    onlooker.create(latch, b"old cron job", Kind::PersistentSequential).expect("created");
+    let (code, value) = json(&servers, "/stuck");
+    assert_eq!((code, &value["leader"]["id"]), (Some(0), &"old cron job".into()), "{value}");
+    let warning = value["warnings"][0].as_str().expect("a warning");
+    assert_eq!(warning, "old cron job's znode is not ephemeral: it never goes by itself");
+
+    let output = status(&servers, "/stuck");
+    assert!(output.stderr.contains(&format!("warning: {warning}")), "{}", output.stderr);
+    onlooker.close().expect("closed");
+}
+
 #[test]
 fn what_may_not_be_read_is_a_refusal() {
     if !zk_ensemble::require() {

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{
-    Elector, LONG, Running, SHORT, SHORT_TIMEOUT, is_there, kill_both, number_after, parent_of,
+    Elector, LONG, Running, SHORT, SHORT_TIMEOUT, children_of, is_there, kill_both, number_after, parent_of,
     shared_server, signal_process, survivors, wait_until_all_gone, wait_until_gone,
 };
 use rustix::process::Signal;
@@ -318,6 +318,12 @@ fn c16_without_descriptors_the_place_is_given_up() {
     let mut next = start(&servers, "full", "/full", SHORT);
     next.wait_for("waiting, 2nd of 2");
     let keeping = children_of(next.pid().into())[0];
+    // Without those that it works with it would end, and another one take its place.
+    let until = Instant::now() + LONG;
+    while !descriptors(keeping).iter().any(|to| to.contains("timerfd")) {
+        assert!(Instant::now() < until, "it never was ready");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let limited = std::process::Command::new("prlimit")
         .args(["--pid", &keeping.to_string(), "--nofile=4:4"])
         .status()
@@ -351,12 +357,9 @@ fn c16_without_processes_the_start_says_so() {
     assert!(said.contains("the system refused what elector needs"), "{said}");
 }
 
-fn children_of(pid: u64) -> Vec<u64> {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it is there").flatten();
-    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-    lists
-        .flat_map(|list| {
-            list.split_ascii_whitespace().map(|pid| pid.parse().expect("a pid")).collect::<Vec<_>>()
-        })
-        .collect()
+/// What the descriptors of a process lead to.
+fn descriptors(pid: u64) -> Vec<String> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("it is there").flatten();
+    let links = entries.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    links.map(|to| to.to_string_lossy().into_owned()).collect()
 }

@@ -6,7 +6,7 @@ use super::stage::{Next, Stage};
 use super::story::Story;
 use super::words;
 use crate::{exit, log};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -67,7 +67,10 @@ impl Play<'_> {
         self.watch().await?;
         let mut out = io::stdout();
         writeln!(out, "done: {}", words::summary(&self.stage.story))?;
-        writeln!(out, "On a terminal the keys are yours: kill, freeze or stop the leader.")?;
+        // Who sits at one that cannot show the screen has no keys to be told of.
+        if !out.is_terminal() {
+            writeln!(out, "On a terminal the keys are yours: kill, freeze or stop the leader.")?;
+        }
         Ok(())
     }
 

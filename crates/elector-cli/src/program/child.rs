@@ -124,6 +124,15 @@ impl Child {
         self.ended.is_some()
     }
 
+    /// Notes an end of which the kernel will never tell us. False where there is none, or it is noted already.
+    pub(super) fn note_unseen_end(&mut self) -> bool {
+        let unseen = self.ended.is_none() && tree::is_no_child(self.pid);
+        if unseen {
+            self.ended = Some(Ended::Unseen);
+        }
+        unseen
+    }
+
     /// Moves a stop on. `no_child_left` is the kernel's word that the warden has no child at all.
     pub(super) fn advance(&mut self, now: Duration, no_child_left: bool, group: Option<&Group>) -> Progress {
         if let Phase::Stopping { kill_at } = self.phase
@@ -212,5 +221,43 @@ impl Child {
         }
         self.stuck_told = true;
         Progress::Tell(Event::Stuck { left: left.len() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::WaitOptions;
+
+    fn child(pid: u32) -> Child {
+        let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        Child::new(1, pid, None, Signal::TERM, Duration::ZERO)
+    }
+
+    #[test]
+    fn an_end_that_somebody_else_reaped_is_noted_once() {
+        let mut process = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let mut child = child(process.id());
+        assert!(!child.note_unseen_end(), "it runs");
+        process.kill().unwrap();
+        process.wait().unwrap();
+        assert!(child.note_unseen_end() && child.ended == Some(Ended::Unseen));
+        assert!(!child.note_unseen_end(), "noted already");
+    }
+
+    #[test]
+    fn an_end_that_is_still_to_be_reaped_is_not_unseen() {
+        let mut process = std::process::Command::new("true").spawn().unwrap();
+        let mut child = child(process.id());
+        let status = loop {
+            assert!(!child.note_unseen_end());
+            if let Ok(Some((_, status))) = rustix::process::waitpid(Some(child.pid), WaitOptions::NOHANG) {
+                break status;
+            }
+            std::thread::sleep(LOOK_EVERY);
+        };
+        assert!(child.note_end(status) && child.ended == Some(Ended::Code(0)));
+        assert!(!child.note_unseen_end());
+        let _reaped_above = process.try_wait();
     }
 }

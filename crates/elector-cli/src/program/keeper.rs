@@ -2,17 +2,17 @@
 //! where it is killed or stopped.
 //!
 //! Invariants: for each start there is exactly one last word: `NotStarted`, `Gone`, or `Abandoned` once nothing of the
-//! tree is left; callers are never made to wait. A thread of its own watches, so that a stuck runtime delays nothing.
-//! It also reaps the orphans that come to us, as the first process of a container has to.
+//! tree is left; a start that finds no warden waits for one, for one try and never past its deadline; callers are never
+//! made to wait. A thread of its own watches, so that a stuck runtime delays nothing. It also reaps the orphans that
+//! come to us, as the first process of a container has to.
 
-use super::child::{LOOK_EVERY, LOOK_SELDOM, STUCK_AFTER};
 use super::containment::Group;
 use super::deadline::DeadlineWord;
 use super::link::{self, Received, Request};
 use super::shared::EstateFile;
 use super::timer::timespec;
 use super::tree::{self, Process};
-use super::{Containment, Event, NotStarted, Spec, Stop, warden};
+use super::{Containment, Event, NotStarted, Spec, Stop, sweep, warden};
 use elector::LeaseClock;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::Errno;
@@ -62,8 +62,11 @@ enum Line {
         /// It did not take a stop.
         deaf: bool,
     },
-    /// There is no warden; the text says why.
-    Down(String),
+    /// There is no warden.
+    Down {
+        /// The token of a start that was asked for, and is sent on when the next one is there.
+        wanted: Option<u64>,
+    },
     /// The run is over.
     Over,
 }
@@ -82,7 +85,7 @@ impl Keeper {
             estate: EstateFile::new()?,
             spec,
             containment,
-            line: Mutex::new(Line::Down("it is being started".into())),
+            line: Mutex::new(Line::Down { wanted: None }),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             tell: Box::new(tell),
         });
@@ -119,33 +122,44 @@ impl Keeper {
         estate.zeroize();
     }
 
-    /// Starts the program for the term with this token, unless its deadline has passed already. May be called when no
-    /// tree is there.
+    /// Starts the program for the term with this token, unless its deadline has passed by then. Where the warden was
+    /// killed just now, the next one gets to do it. May be called when no tree is there.
     pub(crate) fn start(&self, token: u64) {
         let mut line = self.shared.line();
-        let refused = match &mut *line {
+        match &mut *line {
             Line::Up { socket, busy, .. } => match link::ask(&**socket, Request::Start { token }) {
-                Ok(()) => {
-                    *busy = true;
-                    return;
+                Ok(()) => *busy = true,
+                Err(_) => {
+                    *line = Line::Down { wanted: Some(token) };
+                    self.shared.ring();
                 }
-                Err(error) => format!("the process that keeps it is gone: {error}"),
             },
-            Line::Down(why) => format!("the process that keeps it could not be started: {why}"),
-            Line::Over => "the run is over".into(),
-        };
-        drop(line);
-        (self.shared.tell)(Event::NotStarted(NotStarted::Failed(refused)));
+            Line::Down { wanted } => *wanted = Some(token),
+            Line::Over => {
+                drop(line);
+                (self.shared.tell)(Event::NotStarted(NotStarted::Failed("the run is over".into())));
+            }
+        }
     }
 
-    /// Stops the tree; without one this does nothing.
+    /// Stops the tree, or the start that waits for a warden; without either this does nothing.
     pub(crate) fn stop(&self, stop: Stop) {
-        if let Line::Up { socket, deaf, .. } = &mut *self.shared.line()
-            && link::ask(&**socket, Request::Stop(stop)).is_err()
-        {
-            // Who does not read is stopped, or dead already: the thread takes its place.
-            *deaf = true;
-            self.shared.ring();
+        let mut line = self.shared.line();
+        match &mut *line {
+            Line::Up { socket, deaf, .. } => {
+                if link::ask(&**socket, Request::Stop(stop)).is_err() {
+                    // Who does not read is stopped, or dead already: the thread takes its place.
+                    *deaf = true;
+                    self.shared.ring();
+                }
+            }
+            Line::Down { wanted } => {
+                if wanted.take().is_some() {
+                    drop(line);
+                    (self.shared.tell)(Event::NotStarted(NotStarted::TooLate));
+                }
+            }
+            Line::Over => {}
         }
     }
 
@@ -224,21 +238,21 @@ impl Watch {
         let _ = first.send(started);
         while !over || self.warden.is_some() {
             self.sleep();
-            self.silence_the_deaf();
+            self.silence_the_useless();
             if self.reap() {
                 self.replace();
             }
             self.carry_events();
             let down = match &*self.shared.line() {
                 Line::Up { .. } => false,
-                Line::Down(_) => true,
+                Line::Down { .. } => self.warden.is_none(),
                 Line::Over => {
                     over = true;
                     false
                 }
             };
             if down && Instant::now() >= self.next_try {
-                let _still_down = self.start();
+                let _told_where_it_matters = self.start();
             }
             if Instant::now() >= self.next_clearing {
                 self.shared.containment.kill_what_the_dead_left();
@@ -247,26 +261,39 @@ impl Watch {
         }
     }
 
+    /// Starts a warden, and hands it the start that waits for one. Where that cannot be, that start is over: a place is
+    /// not held for long without a program.
     fn start(&mut self) -> io::Result<()> {
         self.next_try = Instant::now() + RESTART_PAUSE;
         let started = self.shared.start_warden();
         let mut line = self.shared.line();
-        match started {
-            Ok((socket, warden)) => {
-                self.warden = Some(warden);
-                // Where the run is over meanwhile, the dropped socket ends the warden.
-                if !matches!(*line, Line::Over) {
-                    *line = Line::Up { socket, busy: false, deaf: false };
-                }
-                Ok(())
-            }
+        let Line::Down { wanted } = *line else {
+            // The run is over meanwhile: the dropped socket ends the warden.
+            self.warden = started.ok().map(|(_, warden)| warden);
+            return Ok(());
+        };
+        *line = Line::Down { wanted: None };
+        let (socket, warden) = match started {
+            Ok(started) => started,
             Err(error) => {
-                if !matches!(*line, Line::Over) {
-                    *line = Line::Down(error.to_string());
+                drop(line);
+                if wanted.is_some() {
+                    let why = format!("the process that keeps it could not be started: {error}");
+                    (self.shared.tell)(Event::NotStarted(NotStarted::Failed(why)));
                 }
-                Err(error)
+                return Err(error);
             }
+        };
+        self.warden = Some(warden);
+        match wanted.map(|token| link::ask(&*socket, Request::Start { token })) {
+            // Killed already; the next one comes after the pause.
+            Some(Err(_)) => {
+                drop(line);
+                (self.shared.tell)(Event::Abandoned);
+            }
+            asked => *line = Line::Up { socket, busy: asked.is_some(), deaf: false },
         }
+        Ok(())
     }
 
     /// Waits for the warden's word or end, for a ring, or for the next look.
@@ -282,7 +309,11 @@ impl Watch {
         if let Some(warden) = &self.warden {
             fds.push(PollFd::new(&warden.handle, PollFlags::IN));
         }
-        let _ = poll(&mut fds, Some(&timespec(WATCH_EVERY)));
+        let limit = match self.warden {
+            Some(_) => WATCH_EVERY,
+            None => WATCH_EVERY.min(self.next_try.saturating_duration_since(Instant::now())),
+        };
+        let _ = poll(&mut fds, Some(&timespec(limit)));
         let mut counter = [0u8; 8];
         let _ = rustix::io::read(&self.shared.wake, &mut counter);
     }
@@ -302,6 +333,10 @@ impl Watch {
 
     /// Reaps orphans and looks after the warden. True where it is no more; one that is stopped is killed.
     fn reap(&self) -> bool {
+        self.reap_seen() || self.warden.as_ref().is_some_and(|warden| tree::is_no_child(warden.pid))
+    }
+
+    fn reap_seen(&self) -> bool {
         let mut lost = false;
         loop {
             match rustix::process::wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
@@ -323,9 +358,10 @@ impl Watch {
         }
     }
 
-    /// A warden that does not take a stop is killed, as one that is stopped is.
-    fn silence_the_deaf(&self) {
-        if let (Line::Up { deaf: true, .. }, Some(warden)) = (&*self.shared.line(), &self.warden) {
+    /// A warden that does not take a stop is killed, as one that is stopped is, and so is one whose line was cut.
+    fn silence_the_useless(&self) {
+        let useless = matches!(&*self.shared.line(), Line::Up { deaf: true, .. } | Line::Down { .. });
+        if let Some(warden) = self.warden.as_ref().filter(|_| useless) {
             let _ = pidfd_send_signal(&warden.handle, Signal::KILL);
         }
     }
@@ -336,16 +372,17 @@ impl Watch {
         self.warden = None;
         let (busy, over) = match &*self.shared.line() {
             Line::Up { busy, .. } => (*busy, false),
-            Line::Down(_) => (false, false),
+            Line::Down { .. } => (false, false),
             Line::Over => (true, true),
         };
         if busy {
-            self.sweep();
+            let tell_stuck = |left| (self.shared.tell)(Event::Stuck { left });
+            sweep::all_below(&self.before, self.shared.containment.group(), tell_stuck);
         }
         if over {
             return;
         }
-        *self.shared.line() = Line::Down("it was killed".into());
+        self.note_loss();
         if busy {
             // Before the last word, after which the next start may come at any time.
             let _told_by_the_next_start = self.start();
@@ -353,43 +390,11 @@ impl Watch {
         }
     }
 
-    /// Kills all that is below us, until nothing is left.
-    fn sweep(&self) {
-        let group = self.shared.containment.group();
-        let since = Instant::now();
-        // Where others were there before us, the kernel cannot tell that no child is left, and one look could miss a
-        // process that was born while we read.
-        let mut empty_looks = 0;
-        let mut stuck_told = false;
-        loop {
-            if let Some(group) = group {
-                group.kill();
-            }
-            let left = tree::descendants(&self.before);
-            tree::kill(&left);
-            let no_child_left = reap_all();
-            empty_looks = if left.is_empty() { empty_looks + 1 } else { 0 };
-            let gone = no_child_left || (!self.before.is_empty() && empty_looks >= 2);
-            if gone && group.is_none_or(Group::is_empty) {
-                return;
-            }
-            let stuck = since.elapsed() >= STUCK_AFTER;
-            if stuck && !stuck_told && !left.is_empty() {
-                stuck_told = true;
-                (self.shared.tell)(Event::Stuck { left: left.len() });
-            }
-            std::thread::sleep(if stuck { LOOK_SELDOM } else { LOOK_EVERY });
-        }
-    }
-}
-
-/// True where no child is left at all.
-fn reap_all() -> bool {
-    loop {
-        match rustix::process::wait(WaitOptions::NOHANG) {
-            Ok(Some(_)) | Err(Errno::INTR) => {}
-            Ok(None) => return false,
-            Err(_) => return true,
+    /// There is no line any more. A start that waits goes on waiting.
+    fn note_loss(&self) {
+        let mut line = self.shared.line();
+        if let Line::Up { .. } = &*line {
+            *line = Line::Down { wanted: None };
         }
     }
 }

@@ -135,6 +135,7 @@ fn gone_words(gone: &Gone) -> [u64; 5] {
     let (how, value) = match gone.ended {
         Ended::Code(code) => (0, u64::from(code)),
         Ended::Signal(signal) => (1, number(signal)),
+        Ended::Unseen => (2, 0),
     };
     let why = KILLED.iter().position(|known| *known == gone.killed).unwrap_or(0);
     let took = gone.stopping_took.and_then(|took| u64::try_from(took.as_nanos()).ok()).unwrap_or(u64::MAX);
@@ -144,7 +145,9 @@ fn gone_words(gone: &Gone) -> [u64; 5] {
 fn gone(how: u64, value: u64, why: u64, took: u64) -> Option<Gone> {
     let ended = match how {
         0 => Ended::Code(u8::try_from(value).ok()?),
-        _ => Ended::Signal(i32::try_from(value).ok()?),
+        1 => Ended::Signal(i32::try_from(value).ok()?),
+        2 => Ended::Unseen,
+        _ => return None,
     };
     let killed = *KILLED.get(usize::try_from(why).ok()?)?;
     Some(Gone { ended, killed, stopping_took: (took != u64::MAX).then(|| Duration::from_nanos(took)) })
@@ -226,6 +229,7 @@ mod tests {
             gone(Some(Killed::Grace), Some(Duration::from_millis(7))),
             gone(Some(Killed::LeftBehind), Some(Duration::ZERO)),
             Event::Gone(Gone { ended: Ended::Code(255), killed: None, stopping_took: None }),
+            Event::Gone(Gone { ended: Ended::Unseen, killed: None, stopping_took: None }),
         ];
         for event in &events {
             tell(&ours, event).unwrap();

@@ -20,6 +20,7 @@ mod link;
 mod lookup;
 mod shared;
 mod signal;
+mod sweep;
 mod timer;
 mod trampoline;
 mod tree;
@@ -105,6 +106,8 @@ pub(crate) enum Ended {
     Code(u8),
     /// This signal ended it.
     Signal(i32),
+    /// It is gone, and something else was told how: where SIGCHLD is ignored, the kernel itself.
+    Unseen,
 }
 
 /// What the keeper tells, in this order for each start: `Started` or `NotStarted`; after `Started`, `Ended`;
@@ -134,7 +137,7 @@ pub(crate) enum Event {
 /// Why nothing was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotStarted {
-    /// The deadline had passed already.
+    /// The deadline had passed already, or a stop came before the start.
     TooLate,
     /// The system refused, for want of memory or processes.
     Failed(String),

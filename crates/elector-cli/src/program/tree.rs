@@ -3,7 +3,9 @@
 //! Invariant: a signal is sent through a descriptor of the very process that was listed, checked by its start
 //! time, so that a process id used again by a stranger is never hit. The keeper calls this, and the demo.
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use rustix::process::{pidfd_open, pidfd_send_signal, waitid};
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -73,6 +75,13 @@ pub(crate) fn descendants(except: &HashSet<Process>) -> Vec<Process> {
 /// Every process below that one, nearest first.
 pub(crate) fn descendants_of(root: Pid) -> Vec<Process> {
     below(root.as_raw_nonzero().get(), &all(), &HashSet::new())
+}
+
+/// Whether the kernel has no such child of ours, alive or dead: its end was told to somebody else, and `wait` will
+/// never speak of it.
+pub(super) fn is_no_child(pid: Pid) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    waitid(WaitId::Pid(pid), options).is_err_and(|error| error == Errno::CHILD)
 }
 
 pub(super) fn own_pid() -> i32 {

@@ -209,6 +209,14 @@ impl Warden {
 
     /// Reaps whatever has ended, orphans included. True where no child is left at all.
     fn reap(&mut self) -> bool {
+        let no_child_left = self.reap_seen();
+        if self.child.as_mut().is_some_and(Child::note_unseen_end) {
+            self.tell(&Event::Ended);
+        }
+        no_child_left
+    }
+
+    fn reap_seen(&mut self) -> bool {
         loop {
             match rustix::process::wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) => {

@@ -9,6 +9,7 @@ pub(super) fn own(ended: Ended) -> u8 {
     match ended {
         Ended::Code(code) => code,
         Ended::Signal(number) => exit::by_signal(number),
+        Ended::Unseen => exit::FAILURE,
     }
 }
 
@@ -48,6 +49,7 @@ mod tests {
     fn an_own_end_is_passed_on() {
         assert_eq!(own(Ended::Code(7)), 7);
         assert_eq!(own(Ended::Signal(11)), 139);
+        assert_eq!(own(Ended::Unseen), 125);
     }
 
     #[test]

@@ -309,7 +309,7 @@ impl Term {
         self.lost_with(now, "program killed", end)
     }
 
-    /// The start came after the deadline: there is no program, and the loss is either told or about to be.
+    /// The start came after the deadline, or a stop before it: there is no program. A loss is told or about to be.
     fn too_late(&mut self, now: Duration) -> Vec<Action> {
         self.state = State::TooLate;
         match self.asked {
@@ -319,6 +319,10 @@ impl Term {
             }
             None if self.lost.is_some() => {
                 self.lost_with(now, "no program was running", self.end_after_loss())
+            }
+            None if self.failed => {
+                let how = "no program was running".into();
+                self.finish(Finish::Release { code: exit::FAILURE, how })
             }
             None => Vec::new(),
         }
@@ -413,6 +417,9 @@ fn end_text(gone: &Gone) -> String {
         _ if gone.killed.is_some() => "program had to be killed".into(),
         Ended::Code(code) => format!("program ended with {code}"),
         Ended::Signal(number) => format!("program ended by {}", signal_name(number)),
+        Ended::Unseen => {
+            "program ended, and something else was told how: its exit status is not known".into()
+        }
     }
 }
 

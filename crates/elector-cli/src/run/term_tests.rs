@@ -87,6 +87,29 @@ fn the_programs_own_end_ends_the_run_with_its_code() {
 }
 
 #[test]
+fn an_end_that_nobody_told_us_of_is_a_failure_and_says_so() {
+    let mut story = Story::running(rules());
+    assert_eq!(
+        story.gone(Ended::Unseen),
+        ["release, 125: program ended, and something else was told how: its exit status is not known"]
+    );
+}
+
+#[test]
+fn a_stop_before_the_start_ends_the_run_as_the_stop_says() {
+    let too_late = || Event::NotStarted(NotStarted::TooLate);
+    let mut story = Story::new(rules());
+    assert_eq!(story.then(Input::Wake), ["start"]);
+    assert_eq!(story.then(Input::Signal(TERM)).last().map(String::as_str), Some("stop within 10s"));
+    assert_eq!(story.program(too_late()), ["release, 0: no program was running"]);
+
+    let mut story = Story::new(rules());
+    story.then(Input::Wake);
+    story.then(Input::Failed("the disk is gone".into()));
+    assert_eq!(story.program(too_late()), ["release, 125: no program was running"]);
+}
+
+#[test]
 fn a_planned_stop_gives_the_whole_grace_and_then_hands_over() {
     let mut story = Story::running(rules());
     assert_eq!(

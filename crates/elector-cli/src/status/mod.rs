@@ -198,6 +198,17 @@ fn warnings(snapshot: &Snapshot, election: &str) -> Vec<String> {
     if snapshot.layout.is_none() && total > 0 {
         warnings.push("contenders of different or unknown families, which may not exclude each other".into());
     }
+    // Session 0 owns nothing: such a znode was made persistent, and stays when its maker is gone.
+    let mut persistent = snapshot.contenders.iter().filter(|contender| contender.session == 0);
+    if let Some(contender) = persistent.next() {
+        let name: String = contender.id.chars().take(MAX_NAME).collect();
+        let more = match persistent.count() {
+            0 => String::new(),
+            more => format!(" (nor are {more} more)"),
+        };
+        let name = text::shown_name(&name);
+        warnings.push(format!("{name}'s znode is not ephemeral{more}: it never goes by itself"));
+    }
     if total > MAX_CONTENDERS {
         warnings.push(format!("only the first {MAX_CONTENDERS} of {total} contenders are shown"));
     }

@@ -203,6 +203,17 @@ pub(crate) fn parent_of(pid: u64) -> u64 {
     fields.split_ascii_whitespace().nth(1).and_then(|parent| parent.parse().ok()).expect("a parent")
 }
 
+/// The processes that this one started, or adopted.
+pub(crate) fn children_of(pid: u64) -> Vec<u64> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it is there").flatten();
+    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            list.split_ascii_whitespace().map(|pid| pid.parse().expect("a pid")).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
 /// Kills elector and the process that keeps its program at once, as a machine's death does: nobody is left to close
 /// its session. What the program started may be there still where no control group holds it.
 pub(crate) fn kill_both(elector: &mut Running, program: u64) {

@@ -140,7 +140,7 @@ fn e3_a_leader_leaves_a_server_that_was_cut_off_and_leads_on() {
 
 #[test]
 fn an_idle_leader_is_never_disturbed() {
-    undisturbed("idle", |time| std::thread::sleep(time));
+    undisturbed("idle", std::thread::sleep);
 }
 
 #[test]

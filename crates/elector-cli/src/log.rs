@@ -5,6 +5,7 @@
 //! later. Text that came from other contenders must be escaped by whoever puts it into a message.
 
 use crate::json::Object;
+use crate::notify;
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -234,6 +235,10 @@ impl Log {
 
     /// The same, with the address that it is about for those who read JSON.
     pub(crate) fn say_of(&self, entry: &Entry, address: Option<&str>) {
+        // What went wrong is in the log; a service's status is what it does.
+        if entry.level != Level::Debug && entry.about != About::Error {
+            notify::show(&entry.message);
+        }
         if (entry.level as u8) < self.least as u8 {
             return;
         }

@@ -5,7 +5,6 @@ mod common;
 use common::{Elector, LONG, SHORT, number_after, shared_server};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixDatagram;
 
 #[test]
 fn the_program_gets_election_id_and_token_and_no_secret() {
@@ -18,7 +17,6 @@ fn the_program_gets_election_id_and_token_and_no_secret() {
     fs::write(&auth, "digest:user:hunter2\r\n").expect("a file");
     fs::set_permissions(&auth, fs::Permissions::from_mode(0o600)).expect("its mode");
     let socket = directory.path().join("notify");
-    let manager = UnixDatagram::bind(&socket).expect("a socket");
 
     let mut run = Elector::run(&server.connect_string(), "me:1", SHORT)
         .words("--auth-file")
@@ -39,12 +37,6 @@ fn the_program_gets_election_id_and_token_and_no_secret() {
     assert_eq!(token, number_after(&led, "token"));
     assert!(!printed.contains("NOTIFY_SOCKET") && !printed.contains("hunter2"), "{printed}");
     assert!(!run.said().contains("hunter2"), "{}", run.said());
-
-    let mut buffer = [0; 64];
-    let length = manager.recv(&mut buffer).expect("readiness was told");
-    assert_eq!(&buffer[..length], b"READY=1");
-    let length = manager.recv(&mut buffer).expect("the end was told");
-    assert_eq!(&buffer[..length], b"STOPPING=1");
 }
 
 #[test]

@@ -49,6 +49,7 @@ impl Run<'_> {
                 () = tokio::time::sleep(HAND_OVER_EVERY) => None,
             };
             self.renew(&leadership);
+            self.watchdog.feed();
             if let Some(input) = input {
                 let actions = term.step(clock.now(), input);
                 finish = self.act(actions, number);

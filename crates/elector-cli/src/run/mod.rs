@@ -17,9 +17,10 @@ use crate::args::RunOptions;
 use crate::exit;
 use crate::local::{Host, Site};
 use crate::log::{About, Entry, Level, Log};
+use crate::notify::{self, Watchdog};
 use crate::program::{self, Containment, Event, Keeper, NotRunnable, Spec};
 use crate::signals::{Signals, outlast_the_terminal};
-use crate::{log, notify, text};
+use crate::{log, text};
 use elector::{AclEntry, Elector, LeaseClock, Notice};
 pub(crate) use narrator::At;
 use narrator::Narrator;
@@ -53,6 +54,7 @@ struct Run<'a> {
     elector: Elector,
     notices: broadcast::Receiver<Notice>,
     narrator: Narrator,
+    watchdog: Watchdog,
     /// When `--wait` has passed; forgotten once it has led.
     give_up_at: Option<Instant>,
     /// No server confirmed in time that we resigned.
@@ -249,6 +251,7 @@ impl Run<'_> {
             elector,
             notices,
             narrator,
+            watchdog: Watchdog::new(),
             give_up_at,
             unconfirmed: false,
         }))

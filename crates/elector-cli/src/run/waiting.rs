@@ -40,6 +40,7 @@ impl Run<'_> {
                         failure::start_code(&error)
                     });
                 }
+                () = self.watchdog.is_due() => self.watchdog.feed(),
                 () = sleep_until(too_late) => {
                     let message = self.narrator.unreachable_within(limit.unwrap_or_default());
                     self.say(Level::Error, About::Error, message);
@@ -85,6 +86,7 @@ impl Run<'_> {
                         return Err(self.give_up("somebody else leads"));
                     }
                 }
+                () = self.watchdog.is_due() => self.watchdog.feed(),
                 () = sleep_until(held) => {
                     if let Some(entry) = self.narrator.release() {
                         self.log.say(&entry);

@@ -21,6 +21,7 @@ mod signals;
 mod status;
 mod text;
 
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -29,6 +30,9 @@ use std::process::ExitCode;
 const FEWEST_FILES: u64 = 32;
 
 fn main() -> ExitCode {
+    // Credentials and session passwords are in our memory, in that of the helpers too, and belong in no core dump. Exec
+    // undoes it for the program. Where a filter of system calls forbids even this, all else still holds.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let words: Vec<OsString> = std::env::args_os().collect();
     if let Some(code) = program::enter_helper(&words) {
         return code;

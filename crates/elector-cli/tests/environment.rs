@@ -107,3 +107,33 @@ fn the_program_hears_of_broken_pipes() {
     assert_eq!(mask.expect("a number") >> 12 & 1, 0, "{ignored}");
     assert_eq!(run.end(LONG), Some(0), "{}", run.said());
 }
+
+/// Where core dumps are asked for, the program's is written and elector's, with its secrets, is not.
+#[test]
+fn elector_leaves_no_core_dump_and_its_program_may() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let place = directory.path().display();
+    // The next one may be written over the last one: they are counted once and removed.
+    let take_cores = || {
+        let entries = fs::read_dir(directory.path()).expect("there").flatten();
+        let is_core = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with("core");
+        entries.filter(is_core).map(|core| fs::remove_file(core.path())).filter(Result::is_ok).count()
+    };
+    let start = |script: &str| {
+        let limit = format!("ulimit -c unlimited; cd {place}; exec \"$@\"");
+        let run =
+            Elector::new("run").word(&format!("--local={place}/elections")).word("/cores").script(script);
+        run.through(&["sh", "-c", &limit, "sh"]).start()
+    };
+    let mut run = start("kill -SEGV $$");
+    assert_eq!(run.end(LONG), Some(139), "{}", run.said());
+    if take_cores() == 0 {
+        eprintln!("SKIPPED: this machine writes no core dumps beside the program");
+        return;
+    }
+    let mut run = start("echo started; exec sleep 1000");
+    run.wait_for_output("started");
+    run.signal(rustix::process::Signal::ABORT);
+    assert_eq!(run.end(LONG), None, "{}", run.said());
+    assert_eq!(take_cores(), 0, "elector's memory was written down");
+}

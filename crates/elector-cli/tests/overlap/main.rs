@@ -5,4 +5,7 @@
 mod common;
 mod cuts;
 mod kills;
+mod memory;
+mod readers;
+mod stuck;
 mod witness;

@@ -1,58 +1,75 @@
-//! Rules left out on purpose, one at a time, and what finds it.
+//! Rules left out on purpose, one at a time, and what finds it: seeds, or a test that is made for that rule.
 //!
-//! Invariant: without `--cfg elector_teeth` there is nothing to switch on, here or in the crates.
+//! Invariant: without `--cfg elector_teeth` there is nothing to switch on, here or in the crates. Each rule has one
+//! catcher; what a rule is tried by is said here and nowhere else.
+
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use elector_teeth::Tooth;
 
 use crate::plan::Plan;
 use crate::world::play;
 
-/// A rule of one of the crates.
+/// What must notice that a rule is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tooth {
-    Core(elector_core::teeth::Tooth),
-    Session(zk_session::teeth::Tooth),
-    Server(zk_embedded::teeth::Tooth),
+pub enum Catcher {
+    /// Some seed.
+    Seeds,
+    /// This test of that package's test target: of the files below `tests`, or of the library itself.
+    Test(&'static str, &'static str, &'static str),
 }
 
 /// What became of one rule left out.
 #[derive(Debug)]
 pub struct Bite {
-    /// The rule, by the name of its fault.
-    pub name: String,
-    /// The first seed that goes wrong without it, and how.
-    pub caught: Option<(u64, String)>,
+    /// The first seed that went wrong, where seeds were played.
+    pub seed: Option<u64>,
+    /// How, or that nothing did.
+    pub wrong: Option<String>,
+    /// How long it took, in seconds.
+    pub took: f64,
 }
 
 /// Whether this build can leave rules out.
 pub const IN_THIS_BUILD: bool = cfg!(elector_teeth);
 
-fn all() -> Vec<Tooth> {
-    let core = elector_core::teeth::Tooth::ALL.iter().map(|tooth| Tooth::Core(*tooth));
-    let session = zk_session::teeth::Tooth::ALL.iter().map(|tooth| Tooth::Session(*tooth));
-    let server = zk_embedded::teeth::Tooth::ALL.iter().map(|tooth| Tooth::Server(*tooth));
-    core.chain(session).chain(server).collect()
+/// The rule of this name.
+pub fn named(name: &str) -> Option<Tooth> {
+    Tooth::ALL.iter().copied().find(|tooth| format!("{tooth:?}") == name)
 }
 
-/// The names of all rules that can be left out.
-pub fn names() -> Vec<String> {
-    all().into_iter().map(name).collect()
-}
-
-fn name(tooth: Tooth) -> String {
+/// What must notice it. Seeds do, but where a fault shows only in what no simulated world has: real clocks,
+/// processes, the server's own pipeline; or where it takes a coincidence that a test can bring about at once.
+pub const fn catcher(tooth: Tooth) -> Catcher {
+    use Catcher::{Seeds, Test};
     match tooth {
-        Tooth::Core(tooth) => format!("{tooth:?}"),
-        Tooth::Session(tooth) => format!("{tooth:?}"),
-        Tooth::Server(tooth) => format!("{tooth:?}"),
+        _ => Seeds,
     }
 }
 
-/// Plays the seeds below `most` without the rule of this name, until one goes wrong. The rule is in force again
-/// afterwards.
-pub fn try_one(wanted: &str, most: u64) -> Option<Bite> {
-    let tooth = all().into_iter().find(|tooth| name(*tooth) == wanted)?;
-    set(Some(tooth));
-    let caught = (0..most).find_map(|seed| Some((seed, wrong(seed)?)));
-    set(None);
-    Some(Bite { name: wanted.to_owned(), caught })
+/// Leaves the rule out until its catcher notices; `most` seeds are played. It is in force again afterwards.
+///
+/// # Errors
+/// When a test could not be run, or fails with all rules in force.
+pub fn try_one(tooth: Tooth, most: u64) -> Result<Bite, String> {
+    let began = Instant::now();
+    let (seed, wrong) = match catcher(tooth) {
+        Catcher::Seeds => {
+            set(Some(tooth));
+            let caught = (0..most).find_map(|seed| Some((seed, wrong(seed)?)));
+            set(None);
+            caught.map_or((None, None), |(seed, wrong)| (Some(seed), Some(wrong)))
+        }
+        Catcher::Test(package, target, name) => {
+            if !passes(package, target, name, None)? {
+                return Err(format!("{name} of {package} fails with all rules in force"));
+            }
+            let passes = passes(package, target, name, Some(tooth))?;
+            (None, (!passes).then(|| "the test fails".to_owned()))
+        }
+    };
+    Ok(Bite { seed, wrong, took: began.elapsed().as_secs_f64() })
 }
 
 /// What goes wrong with a seed. A panic is a way of going wrong too, of a machine that finds itself in a state that
@@ -62,18 +79,33 @@ fn wrong(seed: u64) -> Option<String> {
     played.unwrap_or_else(|_| Some("the program panics".to_owned()))
 }
 
+/// Runs one test in this build's profile, and says how it ended.
+fn passes(package: &str, target: &str, name: &str, without: Option<Tooth>) -> Result<bool, String> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["test", "--quiet", "--locked", "--profile", "teeth", "--package", package]);
+    match target {
+        "lib" => cargo.arg("--lib"),
+        file => cargo.args(["--test", file]),
+    };
+    cargo.args(["--", "--exact", name, "--test-threads", "1"]).stdin(Stdio::null());
+    if let Some(tooth) = without {
+        cargo.env("ELECTOR_TOOTH", format!("{tooth:?}"));
+    }
+    let ended = cargo.output().map_err(|error| format!("cargo: {error}"))?;
+    let said = String::from_utf8_lossy(&ended.stdout);
+    // One that did not compile, or that is not there, has said nothing about the rule.
+    if said.contains("test result: ok. 1 passed") {
+        Ok(true)
+    } else if said.contains("test result: FAILED. 0 passed; 1 failed") {
+        Ok(false)
+    } else {
+        Err(format!("{name} of {package} was not run:\n{said}{}", String::from_utf8_lossy(&ended.stderr)))
+    }
+}
+
 #[cfg(elector_teeth)]
 fn set(tooth: Option<Tooth>) {
-    let (mut core, mut session, mut server) = (None, None, None);
-    match tooth {
-        Some(Tooth::Core(tooth)) => core = Some(tooth),
-        Some(Tooth::Session(tooth)) => session = Some(tooth),
-        Some(Tooth::Server(tooth)) => server = Some(tooth),
-        None => {}
-    }
-    elector_core::teeth::bite(core);
-    zk_session::teeth::bite(session);
-    zk_embedded::teeth::bite(server);
+    elector_teeth::bite(tooth);
 }
 
 #[cfg(not(elector_teeth))]

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use elector_teeth::{Tooth, bites};
+
 use crate::Error;
 use crate::error::Lost;
 use crate::layout::Layout;
@@ -14,7 +16,6 @@ use crate::message::{Input, OnDisconnect, Output, SessionEnd};
 use crate::moment::Moment;
 use crate::queue::Queue;
 use crate::single::Single;
-use crate::teeth::{Tooth, bites};
 use crate::tenure::{Entropy, Goal, Tenure, Term};
 
 /// One participant of one election on one session of its own.

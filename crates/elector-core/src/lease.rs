@@ -12,9 +12,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use elector_teeth::{Tooth, bites};
+
 use crate::error::{BudgetError, Warning};
 use crate::moment::Moment;
-use crate::teeth::{Tooth, bites};
 
 /// What a quorum leader's pings may add to the touch lag before they reach a follower.
 const PING_SLACK: Duration = Duration::from_millis(250);

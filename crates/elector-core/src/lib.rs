@@ -28,8 +28,6 @@ pub mod observer;
 mod pulse;
 pub mod queue;
 pub mod single;
-#[doc(hidden)]
-pub mod teeth;
 mod tenure;
 mod token;
 

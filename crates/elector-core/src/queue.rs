@@ -27,13 +27,14 @@ mod own;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use elector_teeth::{Tooth, bites};
+
 use crate::contender::{self, Contender};
 use crate::error::{Error, Lost, Warning};
 use crate::layout::{Family, Layout};
 use crate::message::{Answer, Change, Output, Refusal, Request, RequestId};
 use crate::moment::Moment;
 use crate::pulse::jittered;
-use crate::teeth::{Tooth, bites};
 use crate::tenure::{Goal, Tenure, Term, is_of_the_server, refused};
 use own::{Own, Watch};
 
@@ -345,7 +346,9 @@ impl Queue {
         }
         match outcome {
             // Found by looking, so not verified: a probe must show that it is still there.
-            Ok(Answer::Node { czxid, owner }) if tenure.session == Some(owner) => {
+            Ok(Answer::Node { czxid, owner })
+                if tenure.session == Some(owner) || bites(Tooth::OldSessionTrusted) =>
+            {
                 self.enroll(tenure, &name, czxid, None);
             }
             Ok(_) => {
@@ -492,7 +495,9 @@ impl Queue {
     pub(crate) fn restored(&mut self) {
         match &mut self.place {
             Place::Enrolled(own) if own.watch == Watch::Lapsed => own.watch = Watch::Set,
-            Place::Enrolling(step) if *step == Step::Ambiguous => *step = Step::Sync,
+            Place::Enrolling(step) if *step == Step::Ambiguous => {
+                *step = if bites(Tooth::LookWithoutSync) { Step::Survey } else { Step::Sync };
+            }
             _ => {}
         }
     }
@@ -504,11 +509,11 @@ impl Queue {
     /// leader, since it may arrive after the session's end.
     pub(crate) fn decide(&mut self, tenure: &mut Tenure, now: Moment) {
         let Place::Enrolled(own) = &self.place else { return };
+        let settled =
+            own.watch == Watch::Set && own.verified.is_some() && own.verified == tenure.connection();
         let entitled = own.ahead.is_empty()
             && own.complete
-            && own.watch == Watch::Set
-            && own.verified.is_some()
-            && own.verified == tenure.connection()
+            && (settled || bites(Tooth::RestoringActedUpon))
             && own.extras.is_empty()
             && !own.delete_sent;
         if entitled {

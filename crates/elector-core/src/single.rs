@@ -13,11 +13,12 @@
 
 use std::time::Duration;
 
+use elector_teeth::{Tooth, bites};
+
 use crate::error::{Error, Lost};
 use crate::message::{Answer, Change, Refusal, Request};
 use crate::moment::Moment;
 use crate::pulse::jittered;
-use crate::teeth::{Tooth, bites};
 use crate::tenure::{Goal, Tenure, Term, is_of_the_server, refused};
 
 /// The empty name: the election path itself.
@@ -180,10 +181,7 @@ impl Single {
 
     fn probed(&mut self, tenure: &mut Tenure, now: Moment, outcome: Result<Answer, Refusal>) {
         match (&mut self.place, outcome) {
-            (Place::Held(held), Ok(_)) => {
-                held.verified = true;
-                held.confirmed |= bites(Tooth::ProbeIsOwnership);
-            }
+            (Place::Held(held), Ok(_)) => held.verified = true,
             (Place::Held(_), Err(Refusal::NoNode)) => self.gone(tenure, now),
             (_, Ok(_) | Err(Refusal::NoNode)) => {}
             (_, Err(refusal)) => refused(tenure, "check the election's znode", refusal),
@@ -247,7 +245,8 @@ impl Single {
 
     pub(crate) fn decide(&mut self, tenure: &mut Tenure, now: Moment) {
         let Place::Held(held) = &self.place else { return };
-        if held.confirmed && held.verified && tenure.connection().is_some() {
+        let confirmed = held.confirmed || bites(Tooth::ProbeIsOwnership);
+        if confirmed && held.verified && tenure.connection().is_some() {
             tenure.promote(now, held.czxid);
         }
     }
@@ -268,7 +267,9 @@ impl Single {
         match &self.place {
             Place::Ambiguous => {
                 // Reach whatever is still on its way before looking at what it did.
-                tenure.ask(Request::Sync);
+                if !bites(Tooth::LookWithoutSync) {
+                    tenure.ask(Request::Sync);
+                }
                 self.place = Place::Looking;
                 ask_once(tenure, read());
             }
@@ -276,7 +277,7 @@ impl Single {
             Place::Parents => ask_once(tenure, Request::EnsureParents),
             Place::Creating(at) if *at <= now => ask_once(tenure, Request::Create { name: PATH.to_owned() }),
             Place::Held(held) => {
-                if !held.confirmed {
+                if !held.confirmed && !bites(Tooth::ProbeIsOwnership) {
                     ask_once(tenure, read());
                 }
                 tenure.probe_if_due(PATH, now);

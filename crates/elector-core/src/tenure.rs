@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
+use elector_teeth::{Tooth, bites};
+
 use crate::error::{Error, Lost, Warning};
 use crate::layout::Guid;
 use crate::lease::{Deadlines, Lease, Margins, Timing};
 use crate::message::{OnDisconnect, Output, Refusal, Request, RequestId};
 use crate::moment::Moment;
 use crate::pulse::Pulse;
-use crate::teeth::{Tooth, bites};
 use crate::token::Token;
 
 /// The connection was taken over so often within one session timeout: somebody else has our session.

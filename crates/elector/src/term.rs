@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use elector_core::teeth::{Tooth, bites};
 use elector_core::{Deadlines, Lost, Token};
+use elector_teeth::{Tooth, bites};
 use tokio::sync::{Notify, watch};
 
 /// The clock's reading since boot, from the session's own clock.

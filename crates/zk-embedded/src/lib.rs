@@ -73,8 +73,6 @@
 
 pub mod journal;
 pub mod state;
-#[doc(hidden)]
-pub mod teeth;
 pub mod testing;
 
 mod accept;

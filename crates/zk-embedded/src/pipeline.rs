@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use elector_teeth::{Tooth, bites};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use zk_wire::{ReplyHeader, Request, WatchEvent, frame};
@@ -200,6 +201,9 @@ impl Pipeline {
         }
         self.housekeeping(&mut turn)?;
         self.gather(&mut turn)?;
+        if bites(Tooth::AnswersBeforeSync) {
+            self.release(&mut turn);
+        }
         if let Some(journal) = &mut self.journal {
             journal.sync()?;
         }

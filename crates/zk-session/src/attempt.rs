@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use elector_teeth::{Tooth, bites};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zk_wire::{ConnectRequest, ConnectResponse, frame};
 
@@ -19,7 +20,6 @@ use crate::clock::{Clock, before};
 use crate::config::{MAX_ADDRESSES, MAX_CONNECT_ANSWER, MAX_REQUEST};
 use crate::connect_string::HostPort;
 use crate::connector::Connector;
-use crate::teeth::{Tooth, bites};
 
 /// An attempt on its way.
 pub(crate) type Attempt<S> = Pin<Box<dyn Future<Output = Result<Answered<S>, Failure>> + Send>>;

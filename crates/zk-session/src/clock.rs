@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use elector_teeth::{Tooth, bites};
 use rustix::time::ClockId;
 
 /// A clock that never goes back.
@@ -46,6 +47,7 @@ impl Clock for MonotonicClock {
 }
 
 fn read(clock: ClockId) -> Duration {
+    let clock = if bites(Tooth::WallClock) { ClockId::Realtime } else { clock };
     let t = rustix::time::clock_gettime(clock);
     // Time since boot is never negative, and the nanoseconds are below 10^9.
     Duration::new(t.tv_sec.unsigned_abs(), u32::try_from(t.tv_nsec).unwrap_or(0))
@@ -93,5 +95,18 @@ mod tests {
         assert!(monotonic > Duration::ZERO);
         assert!(boot >= monotonic);
         assert!(MonotonicClock.now() >= monotonic && BootClock.now() >= boot);
+    }
+
+    /// The wall clock can be set, and then a lease would end early or late.
+    #[test]
+    fn they_count_from_the_boot_and_not_from_the_wall_clock() {
+        let reading = |clock| Duration::try_from(rustix::time::clock_gettime(clock)).expect("after the boot");
+        for (id, now) in [
+            (ClockId::Boottime, (|| BootClock.now()) as fn() -> Duration),
+            (ClockId::Monotonic, || MonotonicClock.now()),
+        ] {
+            let (before, now, after) = (reading(id), now(), reading(id));
+            assert!(before <= now && now <= after, "{before:?} {now:?} {after:?}");
+        }
     }
 }

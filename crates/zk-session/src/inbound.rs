@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use elector_teeth::{Tooth, bites};
 use zk_wire::{ErrorCode, EventKind, ReplyHeader, Response, WatchEvent, xid};
 
 use crate::clock::Clock;
@@ -12,7 +13,6 @@ use crate::connector::Connector;
 use crate::happening::{Attachment, Happening, RequestId, SessionEnd};
 use crate::outstanding::{Effect, Pending, Purpose, Step};
 use crate::session::{Session, State};
-use crate::teeth::{Tooth, bites};
 
 /// What is wrong with a frame, in words.
 type Nonsense = String;

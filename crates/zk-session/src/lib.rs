@@ -64,8 +64,6 @@ mod link;
 mod outstanding;
 mod servers;
 mod session;
-#[doc(hidden)]
-pub mod teeth;
 mod watches;
 
 pub use client::{Answer, CallError, Client, ClientEvent, ConnectError};

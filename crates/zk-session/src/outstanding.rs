@@ -8,11 +8,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use elector_teeth::{Tooth, bites};
 use zk_wire::{ErrorCode, WatchKind};
 
 use crate::config::MAX_OUTSTANDING;
 use crate::happening::{Lost, RequestId};
-use crate::teeth::{Tooth, bites};
 use crate::watches::WatchSet;
 
 /// One request on its way.

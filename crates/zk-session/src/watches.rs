@@ -8,10 +8,10 @@
 
 use std::collections::BTreeSet;
 
+use elector_teeth::{Tooth, bites};
 use zk_wire::{EventKind, Request, WatchKind};
 
 use crate::config::{MAX_RESTORE_FRAME, MAX_WATCH_BYTES};
-use crate::teeth::{Tooth, bites};
 
 /// What a remembered path costs besides its own bytes.
 const ENTRY: usize = 32;

@@ -6,6 +6,7 @@
 use super::containment::Group;
 use super::tree::{self, Process};
 use super::{Ended, Event, Gone, Killed, Stop};
+use elector_teeth::{Tooth, bites};
 use rustix::process::{Pid, Signal, WaitStatus, kill_process_group};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -206,6 +207,9 @@ impl Child {
         since: Duration,
         now: Duration,
     ) -> Progress {
+        if bites(Tooth::TreeKilledLate) && now.saturating_sub(since) < STUCK_AFTER {
+            return Progress::There;
+        }
         if let Some(group) = group {
             group.kill();
         }

@@ -6,6 +6,7 @@
 
 use crate::exit;
 use crate::signals::hear_everything;
+use elector_teeth::{Tooth, bites};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
@@ -54,7 +55,8 @@ pub(crate) fn enter(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let (Some(expected), Some(file), Some(name)) = (expected, args.next(), args.next()) else {
         return ExitCode::from(exit::USAGE);
     };
-    if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
+    let dies_with_its_parent = (!bites(Tooth::NoParentDeathSignal)).then_some(Signal::KILL);
+    if let Err(error) = set_parent_process_death_signal(dies_with_its_parent) {
         return refuse(&name, &io::Error::from(error));
     }
     // A parent that died before the line above sends no signal any more.

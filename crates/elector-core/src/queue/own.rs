@@ -6,11 +6,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use elector_teeth::{Tooth, bites};
+
 use crate::contender::Contender;
 use crate::message::{Request, RequestId};
 use crate::moment::Moment;
 use crate::pulse::jittered;
-use crate::teeth::{Tooth, bites};
 use crate::tenure::{Goal, Tenure, Term};
 
 /// So many of the nearest lower contenders are remembered, and all of them are watched. To remember more
@@ -195,7 +196,8 @@ impl Own {
     }
 
     fn audit(&mut self, tenure: &mut Tenure, connection: u64, now: Moment) {
-        let due = self.audit_at.is_some_and(|at| at <= now) && self.verified == Some(connection);
+        let verified = self.verified == Some(connection) || bites(Tooth::StaleListBelieved);
+        let due = self.audit_at.is_some_and(|at| at <= now) && verified;
         if due && !tenure.under_way(|request| matches!(request, Request::List { .. })) {
             // Not asked again if its answer is lost: the next one will do.
             self.audit_at = Some(now + jittered(self.audit_every, tenure.entropy.draw()));

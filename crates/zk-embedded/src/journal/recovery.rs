@@ -12,12 +12,13 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use elector_teeth::{Tooth, bites};
+
 use super::disk::Disk;
 use super::error::{Cut, Damage, OpenError};
 use super::format::{Kind, is_temporary};
 use super::segment::{Reader, Step};
 use super::snapshot;
-use crate::teeth::{Tooth, bites};
 
 /// How much of the last group is written again at once, in bytes.
 const CHUNK: usize = 1 << 20;

@@ -3,12 +3,13 @@
 use std::io;
 use std::path::PathBuf;
 
+use elector_teeth::{Tooth, bites};
+
 use super::disk::{Disk, DiskFile};
 use super::error::{Damage, Fault, OpenError};
 use super::format::{
     FILE_HEADER, FORMAT_VERSION, FileHeader, Kind, RECORD_HEADER, RECORD_LIMIT, RecordHeader,
 };
-use crate::teeth::{Tooth, bites};
 
 /// How much is read at once, in bytes.
 const CHUNK: usize = 256 << 10;

@@ -6,6 +6,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use elector_teeth::{Tooth, bites};
+
 use super::basis::{self, Basis, Stored};
 use super::directory::Directory;
 use super::disk::{Disk, DiskFile};
@@ -13,7 +15,6 @@ use super::error::{JournalError, OpenError};
 use super::format::{FILE_HEADER, Kind, RECORD_HEADER, RECORD_LIMIT, RecordHeader};
 use super::recovery::{Recovery, recover};
 use super::{Limits, SNAPSHOTS_KEPT, segment};
-use crate::teeth::{Tooth, bites};
 
 /// A group that gets longer than this, in bytes, is written in parts, still with one sync. Bounds what is
 /// held in memory, together with [`RECORD_LIMIT`].

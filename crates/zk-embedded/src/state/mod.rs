@@ -26,6 +26,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use elector_teeth::{Tooth, bites};
 use zk_wire::{ConnectResponse, ErrorCode, Response, Stat, WatchEvent, perms};
 
 use self::acl::Identity;
@@ -33,7 +34,6 @@ use self::change::{Change, Txn, Write};
 use self::sessions::Sessions;
 use self::tree::{Tree, Trigger};
 use self::watches::Watches;
-use crate::teeth::{Tooth, bites};
 
 pub use self::change::ReplayError;
 pub use self::digest::digest_id;

@@ -7,9 +7,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use elector_teeth::{Tooth, bites};
+
 use super::change::PASSWORD;
 use super::{ConnectionId, Moment};
-use crate::teeth::{Tooth, bites};
 
 /// One session.
 #[derive(Debug, Clone, PartialEq)]

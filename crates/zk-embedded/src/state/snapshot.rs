@@ -4,6 +4,7 @@
 //! journal adds checksums and the zxid's file name; what is decoded here is what was once encoded here.
 
 use bytes::{Bytes, BytesMut};
+use elector_teeth::{Tooth, bites};
 use zk_wire::jute::{Reader, Writer};
 
 use super::change::{self, ReplayError};
@@ -11,7 +12,6 @@ use super::node::Node;
 use super::sessions::Sessions;
 use super::tree::Tree;
 use super::{Limits, State};
-use crate::teeth::{Tooth, bites};
 
 /// Of what follows. A later version reads this one, or refuses it by name.
 const VERSION: i32 = 1;

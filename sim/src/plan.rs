@@ -87,6 +87,20 @@ pub enum Trouble {
     FreezeAndCrash,
     /// Whoever leads is cut off from all servers, and the quorum leader dies.
     CutOffAndElect,
+    /// A packet of whoever leads is held up for so long, and it is stranded right after one of the next answers.
+    LateRequest { by: u64, answers: u32 },
+    /// The same, with a packet to whoever leads.
+    LateAnswer { by: u64, answers: u32 },
+    /// The same, with the answer to a re-attachment.
+    LateAttachment { by: u64, answers: u32 },
+    /// It is stranded as soon as it has been given so many answers.
+    StrandAtAnswer { who: usize, answers: u32 },
+    /// What it sends is held up.
+    HoldUp { who: usize },
+    /// What it is sent is held up.
+    HoldDown { who: usize },
+    /// Its connection breaks with its next create on the way, which comes late or never.
+    BreakAtCreate { who: usize },
     /// The embedded server's process dies, with what it had not synced.
     CrashHost,
     /// The embedded server's process stands still.
@@ -197,21 +211,37 @@ impl Plan {
 
     /// Two things that go wrong together, to the one whom it hurts most, for as long as it takes.
     fn misfortune(&self, random: &mut Random) -> Fault {
-        let what = random.pick(&[
+        // As often as all others together.
+        let what = if random.one_in(2) { self.late(random) } else { self.at_once(random) };
+        let at = random.ms(3_000, TROUBLE / MS - 2_000);
+        Fault { at, lasts: random.ms(self.timeout_ms, self.timeout_ms * 5 / 2), what }
+    }
+
+    fn at_once(&self, random: &mut Random) -> Trouble {
+        random.pick(&[
             Trouble::Strand,
             Trouble::StrandLate,
             Trouble::StrandAtQuorumLeader,
             Trouble::FreezeAndCrash,
             Trouble::CutOffAndElect,
-        ]);
-        let at = random.ms(3_000, TROUBLE / MS - 2_000);
-        Fault { at, lasts: random.ms(self.timeout_ms, self.timeout_ms * 5 / 2), what }
+        ])
+    }
+
+    /// Something comes late, as late as a leader bears, and then comes the worst moment to be cut off.
+    fn late(&self, random: &mut Random) -> Trouble {
+        let answers = random.pick(&[1, 1, 1, 2, 2, 3, 4, 5]);
+        let by = random.ms(self.timeout_ms / 20, (self.timeout_ms * 9 / 25).min(2_700));
+        match random.below(3) {
+            0 => Trouble::LateRequest { by, answers },
+            1 => Trouble::LateAnswer { by, answers },
+            _ => Trouble::LateAttachment { by: by.min(SECOND), answers },
+        }
     }
 
     fn trouble_of_one(&self, random: &mut Random) -> Trouble {
         let who = random.below(self.contenders as u64) as usize;
         let server = random.below(3) as usize;
-        match random.below(20) {
+        match random.below(21) {
             0..=2 => Trouble::Pause { who },
             3 => Trouble::Jump { who, by: random.ms(10, self.timeout_ms * 2) },
             4 => Trouble::Kill { who },
@@ -225,6 +255,7 @@ impl Plan {
             15 => Trouble::Lossy { who },
             16 | 17 => Trouble::Leave { who },
             18 => Trouble::ForgeClose { who },
+            19 => Trouble::BreakAtCreate { who },
             _ => random.pick(&[Trouble::DeleteLowest, Trouble::DeleteAny, Trouble::Wipe, Trouble::Scribble]),
         }
     }

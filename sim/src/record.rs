@@ -8,6 +8,8 @@
 pub enum What {
     /// A contender asks to lead.
     Campaigns,
+    /// What it is now, by the library's word: `a` is a [`RoleKind`], and `b` are ahead of it.
+    Role,
     /// It has connected to server `a`.
     Connects,
     /// Its connection to server `a` has ended.
@@ -46,6 +48,10 @@ pub enum What {
     FaultBegins,
     /// The `a`th fault of the plan ends.
     FaultEnds,
+    /// Its connection to server `a` breaks with a create on the way.
+    BrokenAtCreate,
+    /// It is cut off right after an answer.
+    Stranded,
     /// There are no more faults.
     Healed,
     /// Everybody gives up, and nothing may be left.
@@ -54,8 +60,24 @@ pub enum What {
     Violation,
 }
 
+/// The library's roles, less what they carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "they are elector::Role's")]
+pub enum RoleKind {
+    Idle,
+    Enrolling,
+    Waiting,
+    Leading,
+    Suspended,
+    Stopping,
+    Closed,
+}
+
 /// Kinds there are.
 const KINDS: usize = What::Violation as usize + 1;
+
+/// Roles there are at most.
+const ROLES: usize = 8;
 
 /// One entry.
 #[derive(Debug, Clone, Copy)]
@@ -77,12 +99,18 @@ pub struct Entry {
 pub struct Record {
     hash: u64,
     counts: [u32; KINDS],
+    roles: [u32; ROLES],
     kept: Option<Vec<Entry>>,
 }
 
 impl Record {
     pub(crate) fn new(keep: bool) -> Record {
-        Record { hash: 0xcbf2_9ce4_8422_2325, counts: [0; KINDS], kept: keep.then(Vec::new) }
+        Record {
+            hash: 0xcbf2_9ce4_8422_2325,
+            counts: [0; KINDS],
+            roles: [0; ROLES],
+            kept: keep.then(Vec::new),
+        }
     }
 
     pub(crate) fn note(&mut self, at: u64, who: Option<usize>, what: What, a: u64, b: u64) {
@@ -92,6 +120,9 @@ impl Record {
         self.mix(a);
         self.mix(b);
         self.counts[what as usize] += 1;
+        if what == What::Role {
+            self.roles[a as usize % ROLES] += 1;
+        }
         if let Some(kept) = &mut self.kept {
             kept.push(Entry { at, who, what, a, b });
         }
@@ -122,6 +153,11 @@ impl Record {
     /// How often this happened.
     pub fn count(&self, what: What) -> u32 {
         self.counts[what as usize]
+    }
+
+    /// How often a contender came into this role.
+    pub fn count_role(&self, role: u64) -> u32 {
+        self.roles[role as usize % ROLES]
     }
 
     /// All entries, if they were kept.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::plan::{Fault, Place, Plan, Rules, Trouble};
-use crate::record::{Entry, What};
+use crate::record::{Entry, RoleKind, What};
 use crate::world::Outcome;
 use crate::{MS, SECOND};
 
@@ -60,6 +60,15 @@ fn words(faults: &[Fault], entry: &Entry) -> Option<String> {
     let cause = cause[(b as usize).min(2)];
     Some(match what {
         What::Campaigns => "wants to lead".to_owned(),
+        What::Role => match a {
+            _ if a == RoleKind::Enrolling as u64 => "enrols".to_owned(),
+            _ if a == RoleKind::Waiting as u64 => format!("waits in the queue, {b} ahead"),
+            _ if a == RoleKind::Suspended as u64 => "leads on what is left of its lease".to_owned(),
+            // Told by entries of their own.
+            _ => return None,
+        },
+        What::BrokenAtCreate => format!("loses connection {b} with a create on its way to s{a}"),
+        What::Stranded => "has had an answer, and is cut off".to_owned(),
         What::Connects => format!("connects to s{a} (connection {b})"),
         What::Disconnects => format!("is disconnected from s{a} (connection {b})"),
         What::Leads => format!("LEADS, token {a}"),
@@ -99,6 +108,8 @@ pub fn fault(fault: &Fault) -> String {
         | Trouble::ForgeClose { .. }
         | Trouble::CrashHost
         | Trouble::FailSync
+        | Trouble::StrandAtAnswer { .. }
+        | Trouble::BreakAtCreate { .. }
         | Trouble::FlipBit => String::new(),
         _ => format!(", for {:.3} s", fault.lasts as f64 / SECOND as f64),
     };
@@ -136,6 +147,23 @@ fn trouble(what: &Trouble) -> String {
         }
         Trouble::FreezeAndCrash => "whoever leads stands still, and its server dies".to_owned(),
         Trouble::CutOffAndElect => "whoever leads is cut off, and the quorum leader dies".to_owned(),
+        Trouble::LateRequest { by, .. } => {
+            format!("what whoever leads sends takes {} ms, and then it is stranded", by / MS)
+        }
+        Trouble::LateAnswer { by, .. } => {
+            format!("what whoever leads is sent takes {} ms, and then it is stranded", by / MS)
+        }
+        Trouble::LateAttachment { by, .. } => {
+            format!("whoever leads is taken back {} ms late, and then it is stranded", by / MS)
+        }
+        Trouble::StrandAtAnswer { who, answers } => {
+            format!("c{who} is stranded as soon as it has been given {answers} answers")
+        }
+        Trouble::HoldUp { who } => format!("what c{who} sends is held up"),
+        Trouble::HoldDown { who } => format!("what c{who} is sent is held up"),
+        Trouble::BreakAtCreate { who } => {
+            format!("the connection of c{who} breaks with its next create on the way")
+        }
         Trouble::CrashHost => "the server dies, with what was not synced".to_owned(),
         Trouble::StallHost => "the server stands still".to_owned(),
         Trouble::SlowDisk { by } => format!("syncs take {} ms longer", by / MS),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::plan::{Place, Plan, Trouble};
-use crate::record::What;
+use crate::record::{RoleKind, What};
 use crate::world::Outcome;
 
 /// Sums over runs.
@@ -20,7 +20,7 @@ pub struct Tally {
 }
 
 /// What every large number of runs must show.
-const STATES: [(&str, What); 10] = [
+const STATES: [(&str, What); 12] = [
     ("terms", What::Leads),
     ("stopped in time", What::ToldToStop),
     ("terms ended", What::Ends),
@@ -28,9 +28,21 @@ const STATES: [(&str, What); 10] = [
     ("znodes made", What::Enrolled),
     ("znodes gone", What::Gone),
     ("connections", What::Connects),
+    ("connections broken with a create on the way", What::BrokenAtCreate),
+    ("leaders stranded right after an answer", What::Stranded),
     ("quorum leaders deposed unawares", What::Deposed),
     ("quorum leaders elected", What::QuorumLeader),
     ("servers restarted from disk", What::HostStarted),
+];
+
+/// Every state that a candidate shows.
+const ROLES: [(&str, RoleKind); 6] = [
+    ("times idle again", RoleKind::Idle),
+    ("times enrolling", RoleKind::Enrolling),
+    ("times waiting", RoleKind::Waiting),
+    ("times leading", RoleKind::Leading),
+    ("times leading without a connection", RoleKind::Suspended),
+    ("times stopping", RoleKind::Stopping),
 ];
 
 impl Tally {
@@ -43,7 +55,10 @@ impl Tally {
         for (name, what) in STATES {
             *self.seen.entry(name).or_default() += u64::from(outcome.record.count(what));
         }
-        for fault in &plan.faults {
+        for (name, role) in ROLES {
+            *self.seen.entry(name).or_default() += u64::from(outcome.record.count_role(role as u64));
+        }
+        for fault in &outcome.faults {
             *self.fired.entry(kind(&fault.what)).or_default() += 1;
         }
         self.all_led += u64::from(outcome.led == outcome.contenders);
@@ -71,8 +86,12 @@ impl Tally {
     /// What should have been seen in a large number of runs, and was not.
     pub fn unseen(&self) -> Vec<String> {
         let states = STATES.iter().map(|(name, _)| (*name, &self.seen));
+        let roles = ROLES.iter().map(|(name, _)| (*name, &self.seen));
         let faults = KINDS.iter().map(|name| (*name, &self.fired));
-        let missing = states.chain(faults).filter(|(name, of)| of.get(name).is_none_or(|count| *count == 0));
+        let missing = states
+            .chain(roles)
+            .chain(faults)
+            .filter(|(name, of)| of.get(name).is_none_or(|count| *count == 0));
         let mut unseen: Vec<String> = missing.map(|(name, _)| name.to_owned()).collect();
         if self.all_led == 0 {
             unseen.push("a run in which every contender leads".to_owned());
@@ -94,74 +113,52 @@ impl fmt::Display for Tally {
     }
 }
 
-const KINDS: [&str; 32] = [
-    "pause",
-    "jump",
-    "kill",
-    "vanish",
-    "cut up",
-    "cut down",
-    "cut off",
-    "drop",
-    "flap",
-    "slow",
-    "lossy",
-    "leave",
-    "delete lowest",
-    "delete any",
-    "wipe",
-    "scribble",
-    "forged close",
-    "cut server",
-    "cut quorum leader",
-    "crash server",
-    "crash all",
-    "lag",
-    "crash host",
-    "stall host",
-    "slow disk",
-    "failed sync",
-    "flipped bit",
-    "strand",
-    "strand at quorum leader",
-    "freeze and crash",
-    "cut off and elect",
-    "strand late",
+/// Every kind of fault, those included that only misfortunes become.
+const KINDS: [&str; 39] = [
+    "Pause",
+    "Jump",
+    "Kill",
+    "Vanish",
+    "CutUp",
+    "CutDown",
+    "CutOff",
+    "Drop",
+    "Flap",
+    "Slow",
+    "Lossy",
+    "Leave",
+    "DeleteLowest",
+    "DeleteAny",
+    "Wipe",
+    "Scribble",
+    "ForgeClose",
+    "CutServer",
+    "CutQuorumLeader",
+    "CrashServer",
+    "CrashAll",
+    "Lag",
+    "CrashHost",
+    "StallHost",
+    "SlowDisk",
+    "FailSync",
+    "FlipBit",
+    "Strand",
+    "StrandLate",
+    "StrandAtQuorumLeader",
+    "FreezeAndCrash",
+    "CutOffAndElect",
+    "LateRequest",
+    "LateAnswer",
+    "LateAttachment",
+    "StrandAtAnswer",
+    "HoldUp",
+    "HoldDown",
+    "BreakAtCreate",
 ];
 
+/// The variant's name.
 fn kind(what: &Trouble) -> &'static str {
-    KINDS[match what {
-        Trouble::Pause { .. } => 0,
-        Trouble::Jump { .. } => 1,
-        Trouble::Kill { .. } => 2,
-        Trouble::Vanish { .. } => 3,
-        Trouble::CutUp { .. } => 4,
-        Trouble::CutDown { .. } => 5,
-        Trouble::CutOff { .. } => 6,
-        Trouble::Drop { .. } => 7,
-        Trouble::Flap { .. } => 8,
-        Trouble::Slow { .. } => 9,
-        Trouble::Lossy { .. } => 10,
-        Trouble::Leave { .. } => 11,
-        Trouble::DeleteLowest => 12,
-        Trouble::DeleteAny => 13,
-        Trouble::Wipe => 14,
-        Trouble::Scribble => 15,
-        Trouble::ForgeClose { .. } => 16,
-        Trouble::CutServer { .. } => 17,
-        Trouble::CutQuorumLeader => 18,
-        Trouble::CrashServer { .. } => 19,
-        Trouble::CrashAll => 20,
-        Trouble::Lag { .. } => 21,
-        Trouble::CrashHost => 22,
-        Trouble::StallHost => 23,
-        Trouble::SlowDisk { .. } => 24,
-        Trouble::FailSync => 25,
-        Trouble::FlipBit => 26,
-        Trouble::Strand => 27,
-        Trouble::StrandAtQuorumLeader => 28,
-        Trouble::FreezeAndCrash => 29,
-        Trouble::CutOffAndElect => 30,
-        Trouble::StrandLate => 31,
-    }]
+    let whole = format!("{what:?}");
+    let name = whole.split(' ').next().unwrap_or_default();
+    KINDS.into_iter().find(|kind| *kind == name).expect("every kind is listed")
 }

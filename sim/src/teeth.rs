@@ -43,7 +43,49 @@ pub fn named(name: &str) -> Option<Tooth> {
 /// processes, the server's own pipeline; or where it takes a coincidence that a test can bring about at once.
 pub const fn catcher(tooth: Tooth) -> Catcher {
     use Catcher::{Seeds, Test};
+    const STORIES: (&str, &str) = ("elector-core", "stories");
     match tooth {
+        Tooth::SessionEndIgnored => {
+            Test(STORIES.0, STORIES.1, "session::expired_while_leading_the_term_is_lost_at_once")
+        }
+        Tooth::StaleListBelieved => {
+            Test(STORIES.0, STORIES.1, "audit::it_audits_only_once_a_probe_was_answered_on_this_connection")
+        }
+        Tooth::OldSessionTrusted => Test(
+            STORIES.0,
+            STORIES.1,
+            "ambiguous::a_znode_with_our_guid_that_another_session_owns_is_not_ours",
+        ),
+        Tooth::LookWithoutSync => {
+            Test(STORIES.0, STORIES.1, "ambiguous::not_found_it_is_created_again_under_a_fresh_guid")
+        }
+        Tooth::AmbiguityForgotten => Test(
+            STORIES.0,
+            STORIES.1,
+            "ambiguous::leaving_closes_the_session_because_something_may_still_come",
+        ),
+        Tooth::RestoringActedUpon => {
+            Test(STORIES.0, STORIES.1, "gone::nor_when_both_are_told_as_watches_are_set_again")
+        }
+        Tooth::LostIsNotSent => {
+            Test("zk-session", "session", "requests::not_sent_and_outcome_unknown_are_told_apart_to_the_byte")
+        }
+        Tooth::WallClock => {
+            Test("zk-session", "lib", "clock::tests::they_count_from_the_boot_and_not_from_the_wall_clock")
+        }
+        Tooth::AnswersBeforeSync => Test(
+            "zk-embedded",
+            "crash",
+            "calls::a_failed_sync_ends_the_server_without_another_acknowledgement",
+        ),
+        Tooth::NoParentDeathSignal => {
+            Test("elector-cli", "warden", "both_killed_at_once_the_kernel_kills_the_program")
+        }
+        Tooth::TreeKilledLate => Test(
+            "elector-cli",
+            "containment",
+            "c6_a_program_that_forks_while_elector_is_killed_is_gone_in_time",
+        ),
         _ => Seeds,
     }
 }

@@ -9,6 +9,7 @@ use crate::client::clock::SimClock;
 use crate::client::wire::SimConnector;
 use crate::plan::{Plan, Rules};
 use crate::random::Random;
+use crate::record::RoleKind;
 
 /// The election's path in every world.
 pub(crate) const ELECTION: &str = "/test04/election";
@@ -25,6 +26,8 @@ pub(crate) enum Order {
 /// What a program has come to know while it ran.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Told {
+    /// What it is now, as everybody may watch it, and how many are ahead.
+    Role(RoleKind, usize),
     /// It leads, by this token.
     Leads(i64),
     /// It is to stop its work for this term.

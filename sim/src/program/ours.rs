@@ -12,12 +12,14 @@ use crate::client::clock::SimClock;
 use crate::client::wire::SimConnector;
 use crate::plan::{self, Plan};
 use crate::random::Random;
+use crate::record::RoleKind;
 
 pub(crate) struct Ours {
     elector: Elector,
     driver: Pin<Box<dyn Future<Output = ()> + Send>>,
     driver_ended: bool,
     roles: watch::Receiver<Role>,
+    role: RoleKind,
     stage: Stage,
     /// What a task of the newest term would go by; it outlives the leadership.
     fence: Option<Fence>,
@@ -55,13 +57,37 @@ impl Ours {
         let started = builder.simulate(connector, clock, move || random.next());
         let (elector, driver) = started.unwrap_or_else(|error| panic!("seed {}: {error}", plan.seed));
         let roles = elector.role();
-        Ours { elector, driver, driver_ended: false, roles, stage: Stage::Idle, fence: None }
+        Ours {
+            elector,
+            driver,
+            driver_ended: false,
+            roles,
+            role: RoleKind::Idle,
+            stage: Stage::Idle,
+            fence: None,
+        }
     }
 
     fn run_driver(&mut self) {
         if !self.driver_ended {
             let mut context = Context::from_waker(Waker::noop());
             self.driver_ended = self.driver.as_mut().poll(&mut context).is_ready();
+        }
+    }
+
+    fn look_at_role(&mut self, told: &mut Vec<Told>) {
+        let (role, ahead) = match &*self.roles.borrow() {
+            Role::Enrolling => (RoleKind::Enrolling, 0),
+            Role::Waiting { ahead, .. } => (RoleKind::Waiting, *ahead),
+            Role::Leading { .. } => (RoleKind::Leading, 0),
+            Role::Suspended { .. } => (RoleKind::Suspended, 0),
+            Role::Stopping { .. } => (RoleKind::Stopping, 0),
+            Role::Closed => (RoleKind::Closed, 0),
+            _ => (RoleKind::Idle, 0),
+        };
+        if role != self.role {
+            self.role = role;
+            told.push(Told::Role(role, ahead));
         }
     }
 
@@ -94,6 +120,7 @@ impl Program for Ours {
         while self.look_at_campaign(&mut told) {
             self.run_driver();
         }
+        self.look_at_role(&mut told);
         if let Stage::Leading { leadership, told_to_stop } = &mut self.stage
             && !*told_to_stop
             && matches!(&*self.roles.borrow(), Role::Stopping { .. })

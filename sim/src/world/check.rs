@@ -141,6 +141,9 @@ impl World {
             self.violated(format!("term {token} began twice"));
         }
         self.check.highest = self.check.highest.max(token);
+        if ours {
+            self.leads_by_its_first(who, token);
+        }
         for other in 0..self.members.len() {
             let Some(theirs) = self.belief(other).filter(|_| other != who) else { continue };
             if self.check.meddled.contains_key(&theirs) || self.check.meddled.contains_key(&token) {
@@ -157,6 +160,23 @@ impl World {
                 self.record.note(self.now, Some(who), What::Violation, other as u64, 0);
             }
         }
+    }
+
+    /// Whoever begins to lead has no znode ahead of that one. One behind it may come late, of a create that was
+    /// never answered; it is to be found and deleted.
+    fn leads_by_its_first(&mut self, who: usize, token: i64) {
+        let all = self.contenders_znodes();
+        let Some((_, _, owner)) = all.iter().find(|(_, czxid, _)| *czxid == token) else { return };
+        if let Some((_, other, _)) = all.iter().find(|(_, c, session)| session == owner && *c < token) {
+            self.violated(format!("c{who} leads for term {token} and has a znode ahead of it, {other}"));
+        }
+    }
+
+    /// Whether some session has more than one znode in the election.
+    pub(super) fn has_doubles(&self) -> bool {
+        let all = self.contenders_znodes();
+        let owners: BTreeSet<i64> = all.iter().map(|(_, _, owner)| *owner).collect();
+        owners.len() < all.len()
     }
 
     /// The quorum has done away with a znode.

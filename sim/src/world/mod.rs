@@ -85,6 +85,10 @@ struct Member {
     /// The term it acts for, as its application was told.
     term: Option<i64>,
     wants: bool,
+    /// After how many more answers it is stranded, and for how long.
+    strand_after: Option<(u32, u64)>,
+    /// Its connection breaks with its next create.
+    break_at_create: bool,
 }
 
 /// See the module.
@@ -164,6 +168,8 @@ impl World {
                 wires: Vec::new(),
                 term: None,
                 wants: true,
+                strand_after: None,
+                break_at_create: false,
             })
             .collect();
         let (least, most) = (plan.least_ms, plan.timeout_ms as i32);
@@ -261,6 +267,7 @@ impl World {
                     wire.stream.deliver(&frame);
                     let who = wire.who;
                     self.wake_soon(who);
+                    self.counts_answer(who);
                 }
             }
             Event::DownEnd { conn } => {
@@ -432,6 +439,9 @@ impl World {
                 self.record.note(self.now, Some(who), What::Ends, token as u64, 0);
                 self.check.stops(self.now, who);
             }
+            Told::Role(role, ahead) => {
+                self.record.note(self.now, Some(who), What::Role, role as u64, ahead as u64);
+            }
             Told::Failed(why) => {
                 self.record.note(self.now, Some(who), What::Fails, 0, 0);
                 self.violated(format!("c{who} gave up for ever: {why}"));
@@ -484,7 +494,7 @@ impl World {
             Phase::OneMustLead => {
                 let leaders: BTreeSet<usize> =
                     (0..self.members.len()).filter(|who| self.belief(*who).is_some()).collect();
-                if leaders.len() == 1 {
+                if leaders.len() == 1 && !self.has_doubles() {
                     self.everybody_leaves();
                 }
             }
@@ -512,7 +522,9 @@ impl World {
     fn overdue(&mut self) {
         let (phase, limit) = (self.phase, (self.limit / MS) as f64 / 1_000.0);
         self.violated(match phase {
-            Phase::OneMustLead => format!("not exactly one leads at {limit:.3} s, long after the last fault"),
+            Phase::OneMustLead => format!(
+                "not exactly one leads with one znode each at {limit:.3} s, long after the last fault"
+            ),
             _ => format!("something is left behind at {limit:.3} s, long after everybody left"),
         });
     }

@@ -3,6 +3,8 @@
 //! Invariant: what arrives on one connection is a beginning of what was sent on it, in that order. What was on
 //! its way when a connection broke may still arrive, long after the next one was made.
 
+use zk_wire::{RequestHeader, op};
+
 use crate::client::wire::Stream;
 use crate::record::What;
 use crate::service::Conn;
@@ -17,6 +19,9 @@ pub(crate) struct Path {
     /// Packets take up to so much longer.
     pub(crate) slow: u64,
     pub(crate) lossy: bool,
+    /// What is sent before then arrives then, as what was lost and is sent again; whoever connects gets through.
+    pub(crate) up_held_until: u64,
+    pub(crate) down_held_until: u64,
 }
 
 impl Path {
@@ -80,6 +85,8 @@ impl World {
         let Some(wire) = self.wires.get(&conn) else { return };
         let written = wire.stream.take_written();
         let dropped = wire.stream.is_dropped();
+        let (who, server) = (wire.who, wire.server);
+        let mut breaks = None;
         let mut rest = &written[..];
         while let Some(prefix) = rest.first_chunk::<4>() {
             let length = u32::from_be_bytes(*prefix) as usize;
@@ -87,11 +94,38 @@ impl World {
             let frame = frame.to_vec();
             rest = &rest[4 + length..];
             self.record.mix(frame.len() as u64);
+            if breaks.is_none() && self.members[who].break_at_create && is_create(&frame) {
+                breaks = Some(self.network.ms(0, 2_700));
+            }
+            if let Some(late) = breaks {
+                self.paths[who][server].up_held_until = self.now + late;
+            }
             let at = self.time_up(conn);
             self.at(at, Event::Up { conn, frame });
         }
+        if breaks.is_some() {
+            self.members[who].break_at_create = false;
+            self.record.note(self.now, Some(who), What::BrokenAtCreate, server as u64, conn);
+            self.break_wires(who);
+        }
         if dropped {
             self.drop_wire(conn, true);
+        }
+    }
+
+    /// It was given something to read. Whether this was the answer after which it is to be stranded.
+    pub(super) fn counts_answer(&mut self, who: usize) {
+        let member = &mut self.members[who];
+        let Some((answers, lasts)) = &mut member.strand_after else { return };
+        *answers -= 1;
+        if *answers > 0 {
+            return;
+        }
+        let lasts = *lasts;
+        member.strand_after = None;
+        if self.members[who].term.is_some() {
+            self.record.note(self.now, Some(who), What::Stranded, 0, 0);
+            self.strand(who, lasts);
         }
     }
 
@@ -157,9 +191,9 @@ impl World {
         let wire = self.wires.get_mut(&conn)?;
         let path = &self.paths[wire.who][wire.server];
         let random = &mut self.network;
-        let (last, cut) = match direction {
-            Direction::Up => (&mut wire.up_at, path.up_cut_until),
-            Direction::Down => (&mut wire.down_at, path.down_cut_until),
+        let (last, cut, held) = match direction {
+            Direction::Up => (&mut wire.up_at, path.up_cut_until, path.up_held_until),
+            Direction::Down => (&mut wire.down_at, path.down_cut_until, path.down_held_until),
         };
         let mut at = self.now + MS / 10 + random.below(MS);
         if path.slow > 0 {
@@ -176,7 +210,12 @@ impl World {
         if cut > self.now {
             at = at.max(cut + random.ms(0, 400));
         }
-        *last = at.max(*last);
+        *last = at.max(held).max(*last);
         Some(*last)
     }
+}
+
+/// Whether this frame asks for a znode.
+fn is_create(frame: &[u8]) -> bool {
+    RequestHeader::decode(frame).is_ok_and(|(header, _)| matches!(header.op, op::CREATE | op::CREATE2))
 }

@@ -73,7 +73,18 @@ impl World {
             | Trouble::StrandLate
             | Trouble::StrandAtQuorumLeader
             | Trouble::FreezeAndCrash
-            | Trouble::CutOffAndElect => self.begin_misfortune(what, lasts),
+            | Trouble::CutOffAndElect
+            | Trouble::LateRequest { .. }
+            | Trouble::LateAnswer { .. }
+            | Trouble::LateAttachment { .. } => self.begin_misfortune(what, lasts),
+            Trouble::StrandAtAnswer { who, answers } => {
+                self.members[who].strand_after = Some((answers, lasts));
+            }
+            Trouble::HoldUp { who } => self.paths[who].iter_mut().for_each(|path| path.up_held_until = end),
+            Trouble::HoldDown { who } => {
+                self.paths[who].iter_mut().for_each(|path| path.down_held_until = end)
+            }
+            Trouble::BreakAtCreate { who } => self.members[who].break_at_create = true,
             Trouble::CutServer { .. }
             | Trouble::CutQuorumLeader
             | Trouble::CrashServer { .. }
@@ -88,42 +99,82 @@ impl World {
         self.at(end, Event::End(index));
     }
 
-    /// Becomes two or three plain faults that begin now, to whoever leads.
+    /// Becomes plain faults that begin now, to whoever leads.
     fn begin_misfortune(&mut self, what: Trouble, lasts: u64) {
         let Some(who) = (0..self.members.len()).find(|who| self.members[*who].term.is_some()) else { return };
-        let carrier = self.members[who].wires.iter().filter_map(|conn| self.wires.get(conn)).next_back();
-        let Some(carrier) = carrier.map(|wire| wire.server) else { return };
-        let quorum_leader = match &self.service {
-            Service::Ensemble(ensemble) => ensemble.leader().unwrap_or(carrier),
-            Service::Lone(_) => return,
-        };
-        let mut all = Vec::new();
-        let only = if what == Trouble::Strand { carrier } else { quorum_leader };
+        let Some((carrier, quorum_leader)) = self.carriers(who) else { return };
         match what {
-            Trouble::Strand | Trouble::StrandAtQuorumLeader => {
-                let others = (0..SERVERS).filter(|server| *server != only);
-                all.extend(others.map(|server| Trouble::CutUp { who, server }));
-                all.push(Trouble::CutServer { server: only });
-                if only != carrier {
-                    all.push(Trouble::Drop { who });
+            Trouble::Strand => self.strand(who, lasts),
+            Trouble::StrandLate => {
+                self.begin_now(Trouble::Slow { who, by: 2_700 * MS }, lasts);
+                let at = self.now + self.application.ms(2_000, 9_000);
+                self.begin_at(at, Trouble::Strand, lasts);
+            }
+            Trouble::LateRequest { by, answers } => {
+                self.begin_now(Trouble::HoldUp { who }, by);
+                self.strand_later(who, by, answers, lasts);
+            }
+            Trouble::LateAnswer { by, answers } => {
+                self.begin_now(Trouble::HoldDown { who }, by);
+                self.strand_later(who, by, answers, lasts);
+            }
+            Trouble::LateAttachment { by, answers } => {
+                self.begin_now(Trouble::Drop { who }, 0);
+                self.begin_now(Trouble::HoldDown { who }, by);
+                self.strand_later(who, by, answers, lasts);
+            }
+            Trouble::StrandAtQuorumLeader => {
+                self.leave_only(who, quorum_leader, lasts);
+                if quorum_leader != carrier {
+                    self.begin_now(Trouble::Drop { who }, lasts);
                 }
             }
-            Trouble::StrandLate => {
-                all.push(Trouble::Slow { who, by: 2_700 * MS });
-                let at = self.now + self.application.ms(2_000, 9_000);
-                self.plan.faults.push(Fault { at, lasts, what: Trouble::Strand });
-                self.at(at, Event::Begin(self.plan.faults.len() - 1));
-            }
             Trouble::FreezeAndCrash => {
-                all = vec![Trouble::Pause { who }, Trouble::CrashServer { server: carrier }];
+                self.begin_now(Trouble::Pause { who }, lasts);
+                self.begin_now(Trouble::CrashServer { server: carrier }, lasts);
             }
-            _ => all = vec![Trouble::CutOff { who }, Trouble::CrashServer { server: quorum_leader }],
+            _ => {
+                self.begin_now(Trouble::CutOff { who }, lasts);
+                self.begin_now(Trouble::CrashServer { server: quorum_leader }, lasts);
+            }
         }
-        for what in all {
-            let index = self.plan.faults.len();
-            self.plan.faults.push(Fault { at: self.now, lasts, what });
-            self.begin(index);
+    }
+
+    /// It is stranded at the last of so many answers that come once what was held up has come.
+    fn strand_later(&mut self, who: usize, by: u64, answers: u32, lasts: u64) {
+        self.begin_at(self.now + by + MS, Trouble::StrandAtAnswer { who, answers }, lasts);
+    }
+
+    /// It is left with the server that carries it, which loses its peers.
+    pub(super) fn strand(&mut self, who: usize, lasts: u64) {
+        if let Some((carrier, _)) = self.carriers(who) {
+            self.leave_only(who, carrier, lasts);
         }
+    }
+
+    fn leave_only(&mut self, who: usize, only: usize, lasts: u64) {
+        for server in (0..SERVERS).filter(|server| *server != only) {
+            self.begin_now(Trouble::CutUp { who, server }, lasts);
+        }
+        self.begin_now(Trouble::CutServer { server: only }, lasts);
+    }
+
+    /// The server of an ensemble that carries it, and the quorum leader or, where there is none, that same one.
+    fn carriers(&self, who: usize) -> Option<(usize, usize)> {
+        let Service::Ensemble(ensemble) = &self.service else { return None };
+        let wire = self.members[who].wires.iter().filter_map(|conn| self.wires.get(conn)).next_back()?;
+        Some((wire.server, ensemble.leader().unwrap_or(wire.server)))
+    }
+
+    fn begin_now(&mut self, what: Trouble, lasts: u64) {
+        let index = self.plan.faults.len();
+        self.plan.faults.push(Fault { at: self.now, lasts, what });
+        self.begin(index);
+    }
+
+    fn begin_at(&mut self, at: u64, what: Trouble, lasts: u64) {
+        self.plan.faults.push(Fault { at, lasts, what });
+        self.at(at, Event::Begin(self.plan.faults.len() - 1));
     }
 
     fn begin_at_ensemble(&mut self, index: usize, what: Trouble) {
@@ -205,8 +256,11 @@ impl World {
             for path in &mut self.paths[who] {
                 path.up_cut_until = path.up_cut_until.min(self.now);
                 path.down_cut_until = path.down_cut_until.min(self.now);
+                path.up_held_until = path.up_held_until.min(self.now);
+                path.down_held_until = path.down_held_until.min(self.now);
             }
             let member = &mut self.members[who];
+            (member.strand_after, member.break_at_create) = (None, false);
             member.paused_until = member.paused_until.min(self.now);
             member.wakes_at = u64::MAX;
             self.start(who);
@@ -234,7 +288,7 @@ impl World {
     // What others do to the znodes.
 
     /// The contenders' znodes in the order of their making: path, creation zxid and session.
-    fn contenders_znodes(&self) -> Vec<(String, i64, i64)> {
+    pub(super) fn contenders_znodes(&self) -> Vec<(String, i64, i64)> {
         let mut all: Vec<(String, i64, i64)> = match &self.service {
             Service::Ensemble(ensemble) => {
                 let tree = ensemble.tree();

@@ -322,6 +322,13 @@ pub(crate) fn complain_in(format: Format, message: &str) {
     }
 }
 
+/// Says what is doubtful but no reason to stop, before or without a log.
+pub(crate) fn warn(warnings: &[String]) {
+    for warning in warnings {
+        complain(&format!("warning: {warning}"));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,14 +1,16 @@
-//! The command `elector`: run a program only while it leads, show who leads, serve where there is no server, and
+//! The command `elector`: run a program only while it leads, show who leads and why, serve where there is no server, and
 //! show all of it in a demo.
 //!
-//! `args` turns words and variables into options, `run`, `status`, `serve` and `demo` do what they say, `program` owns the
+//! `args` turns words and variables into options, `run`, `status`, `why`, `serve` and `demo` do what they say, `program` owns the
 //! process tree, `exit` has every exit status.
 
 mod args;
+mod asking;
 mod check;
 mod demo;
 mod exit;
 mod generate;
+mod history;
 mod json;
 mod local;
 mod log;
@@ -20,6 +22,7 @@ mod serve;
 mod signals;
 mod status;
 mod text;
+mod why;
 
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use std::ffi::OsString;
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Ok(args::Request::Observe(options)) => ExitCode::from(observe::observe(&options)),
         Ok(args::Request::Check(options)) => ExitCode::from(check::check(&options)),
         Ok(args::Request::Status(options)) => ExitCode::from(status::status(&options)),
+        Ok(args::Request::Why(options)) => ExitCode::from(why::why(&options)),
         Ok(args::Request::Serve(options)) => ExitCode::from(serve::serve(&options)),
         Ok(args::Request::Completions(shell)) => ExitCode::from(generate::completions(shell)),
         Ok(args::Request::Man(directory)) => ExitCode::from(generate::man_pages(&directory)),

@@ -49,7 +49,7 @@ fn bash_completes_commands_options_and_choices() {
     let folder = tempfile::tempdir().expect("a folder");
     let script = script(folder.path(), "bash", "elector.bash");
     let commands = bash(&script, "elector ''");
-    for command in ["run", "status", "observe", "demo", "serve", "completions", "man"] {
+    for command in ["run", "status", "observe", "why", "demo", "serve", "completions", "man"] {
         assert!(commands.split_whitespace().any(|word| word == command), "{command}: {commands}");
     }
     assert_eq!(bash(&script, "elector ob").trim(), "observe");

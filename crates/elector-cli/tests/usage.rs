@@ -286,6 +286,7 @@ fn the_help_is_as_written() {
         ("check", &["check", "--help"]),
         ("status", &["status", "--help"]),
         ("observe", &["observe", "--help"]),
+        ("why", &["why", "--help"]),
         ("demo", &["demo", "--help"]),
         ("serve", &["serve", "--help"]),
         ("completions", &["completions", "--help"]),

@@ -25,6 +25,7 @@ pub(super) enum Command {
     Check(Box<RunArgs>),
     Status(StatusArgs),
     Observe(ObserveArgs),
+    Why(StatusArgs),
     Serve(ServeArgs),
     Demo(DemoArgs),
     Completions(CompletionsArgs),

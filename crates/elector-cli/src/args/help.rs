@@ -10,6 +10,7 @@ Usage: elector COMMAND [OPTIONS]
   check        Before production: what a run would find here, and what to mend
   status       Show who leads, who waits, and how fresh the answer is
   observe      Print each change of leader, until interrupted
+  why          Tell why leadership moved: the last terms and how each ended
   demo         Three contenders on this machine: kill the leader and watch
   serve        A one-machine ZooKeeper server for development and tests
   completions  Print what bash, zsh or fish needs to complete all this
@@ -24,9 +25,10 @@ Try it: elector demo        Use it: elector run -z zk1,zk2,zk3 /billing -- ./bil
 
 /// The page of each command but `run`, whose page has a short and a long form, and `check`, which has the options
 /// of `run`.
-pub(crate) const PAGES: [(&str, &str); 6] = [
+pub(crate) const PAGES: [(&str, &str); 7] = [
     ("status", STATUS),
     ("observe", OBSERVE),
+    ("why", WHY),
     ("demo", DEMO),
     ("serve", SERVE),
     ("completions", COMPLETIONS),
@@ -190,6 +192,25 @@ Who leads is the first in the queue; its program may be starting, or stopping.
 
 Exit status: 0 after TERM or when the reader of its lines has gone; 130 after INT; 2 usage, refused credentials, no
 permission; 125 --connect-timeout passed, or elector failed.
+";
+
+/// `elector why --help` and `-h`.
+pub(crate) const WHY: &str = "\
+Usage: elector why [OPTIONS] ELECTION
+Tells why leadership moved: the last terms, who led from when and for how long, how each ended, and how long nobody
+led then. It reads what every 'elector run' writes down beside the election, in ELECTION.ctl/history, the last fifty
+terms. Times are by the servers' clock. Whatever is inferred, since a leader left no last word, is marked with ~.
+
+  -z, --zookeeper LIST      the ensemble: zk1:2181,zk2:2181,zk3:2181[/chroot]
+      --local[=DIR]         only you, only this machine; nothing to install
+      --json                one JSON object instead of a table
+      --connect-timeout DURATION
+                            give up then, and answer unknown  [3s]
+      --auth-file FILE      lines of scheme:credential, mode 0600
+  -q, --quiet               no warnings
+
+Exit status: 0 told, also where nothing is written down yet; 4 not known: not reachable in time, or a local election
+where nobody runs; 2 usage, refused credentials, no permission; 125 elector failed; 130 INT.
 ";
 
 /// `elector serve --help` and `-h`.

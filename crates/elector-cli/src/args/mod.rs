@@ -21,7 +21,7 @@ mod values;
 pub(crate) use demo::DemoOptions;
 pub(crate) use described::command as described;
 pub(crate) use env::Environment;
-pub(crate) use options::{ObserveOptions, OnExit, RunOptions, StatusOptions};
+pub(crate) use options::{Common, ObserveOptions, OnExit, RunOptions, StatusOptions};
 pub(crate) use place::Where;
 pub(crate) use serve::ServeOptions;
 
@@ -33,9 +33,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// The commands of this version, as they stand in the help.
-const COMMANDS: [&str; 8] = ["run", "check", "status", "observe", "demo", "serve", "completions", "man"];
-/// Commands that are described but not here yet.
-const LATER: [&str; 1] = ["why"];
+const COMMANDS: [&str; 9] =
+    ["run", "check", "status", "observe", "why", "demo", "serve", "completions", "man"];
 
 /// What was asked for.
 #[derive(Debug)]
@@ -44,6 +43,7 @@ pub(crate) enum Request {
     Check(Box<RunOptions>),
     Status(Box<StatusOptions>),
     Observe(Box<ObserveOptions>),
+    Why(Box<StatusOptions>),
     Serve(Box<ServeOptions>),
     Demo(DemoOptions),
     Completions(Shell),
@@ -90,6 +90,9 @@ fn judge(cli: &grammar::Cli, env: &Environment) -> Result<Request, String> {
         }
         grammar::Command::Observe(args) => {
             options::observe(args, env).map(|options| Request::Observe(Box::new(options)))
+        }
+        grammar::Command::Why(args) => {
+            options::status(args, env).map(|options| Request::Why(Box::new(options)))
         }
         grammar::Command::Serve(args) => {
             serve::serve(args, env).map(|options| Request::Serve(Box::new(options)))
@@ -214,9 +217,6 @@ fn bare(argument: &str) -> &str {
 }
 
 fn unknown_command(name: &str) -> String {
-    if LATER.contains(&name) {
-        return format!("{name} is not in this version; there are {} (elector --help)", known_commands());
-    }
     match nearest::nearest(name, COMMANDS) {
         Some(meant) => format!("unknown command {name}; did you mean {meant}? (elector --help)"),
         None => format!("unknown command {name}; there are {} (elector --help)", known_commands()),

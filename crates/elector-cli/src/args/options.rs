@@ -57,7 +57,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const MONTH: Duration = Duration::from_secs(30 * 86400);
 /// How long a program or its group may be asked to end.
 const MAX_GRACE: Duration = Duration::from_secs(86400);
-/// `status` answers "unknown" after this long.
+/// `status` and `why` answer "unknown" after this long.
 const STATUS_LIMIT: Duration = Duration::from_secs(3);
 
 /// What to do when the program ends by itself.
@@ -106,7 +106,7 @@ pub(crate) struct RunOptions {
     pub(crate) require_cgroup: bool,
 }
 
-/// All of `elector status`.
+/// All of `elector status`, and of `elector why`, which takes the same.
 #[derive(Debug, Clone)]
 pub(crate) struct StatusOptions {
     pub(crate) common: Common,
@@ -278,7 +278,7 @@ fn contender(args: &RunArgs, env: &Environment, own_name: &str) -> Result<RunOpt
     Ok(options)
 }
 
-/// Judges `elector status`.
+/// Judges `elector status` and `elector why`.
 pub(super) fn status(args: &StatusArgs, env: &Environment) -> Result<StatusOptions, String> {
     let mut sources = Sources { env, details: Vec::new() };
     let mut common = sources.common(&args.common, args.election.as_ref())?;

@@ -166,7 +166,7 @@ fn each_bad_line_gets_one_line_that_names_it() {
     for (line, parts) in [
         ("", &["no command", "run"][..]),
         ("rnu -z a /b -- x", &["rnu", "did you mean run"]),
-        ("why -z a /b", &["why is not in this version"]),
+        ("whi -z a /b", &["did you mean why"]),
         ("frob", &["unknown command frob"]),
         ("run -z a /b", &["no program given after --"]),
         ("run -z a /b --", &["no program given after --"]),

@@ -32,9 +32,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 
 /// Checks, prints what was found, and tells the exit status.
 pub(crate) fn check(options: &RunOptions) -> u8 {
-    for warning in &options.common.warnings {
-        log::complain(&format!("warning: {warning}"));
-    }
+    log::warn(&options.common.warnings);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -1,10 +1,12 @@
 //! Closing the session of a supervisor that is dead or stopped: the same binary once more, under a private name.
 //!
-//! It reads the estate from its standard input, closes the session, and ends; it prints nothing. It touches only a
-//! session that carries this one candidate, which is the only kind that leaves an estate.
+//! It reads the estate from its standard input, closes the session, notes that in the election's history, and ends; it
+//! prints nothing. It touches only a session that carries this one candidate, which is the only kind that leaves an
+//! estate.
 
 use super::shared::EstateFile;
 use crate::exit;
+use crate::history;
 use elector::Estate;
 use std::ffi::OsString;
 use std::fs::File;
@@ -12,7 +14,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zeroize::Zeroize;
 
 /// `argv[0]` of a closer.
@@ -48,7 +50,14 @@ fn close() -> Option<()> {
     let estate = Estate::from_bytes(&bytes);
     bytes.zeroize();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-    let closed = runtime.block_on(async { tokio::time::timeout(LIMIT, estate?.close()).await.ok() });
+    let closed = runtime.block_on(async {
+        let (estate, began) = (estate?, Instant::now());
+        tokio::time::timeout(LIMIT, estate.close()).await.ok()?;
+        let noted = history::note_the_killed(&estate, began);
+        // For people only, and there may be no history.
+        let _ = tokio::time::timeout(history::NOTE_LIMIT, noted).await;
+        Some(())
+    });
     // A look-up of a name that hangs in the system's resolver must not hold up the end.
     runtime.shutdown_background();
     closed

@@ -76,6 +76,14 @@ impl Containment {
         }
     }
 
+    /// What is in force, in a word.
+    pub(crate) fn level(&self) -> &'static str {
+        match self {
+            Containment::Group(_) => "cgroup",
+            Containment::Processes { .. } => "process-group",
+        }
+    }
+
     /// What is missing for `--containment require-cgroup`, and how to mend it.
     pub(crate) fn shortfall(&self) -> Option<String> {
         match self {

@@ -175,6 +175,11 @@ impl Keeper {
     pub(crate) fn containment(&self) -> String {
         self.shared.containment.describe()
     }
+
+    /// The same in a word, for scripts.
+    pub(crate) fn level(&self) -> &'static str {
+        self.shared.containment.level()
+    }
 }
 
 impl Drop for Keeper {

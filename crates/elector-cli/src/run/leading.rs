@@ -18,8 +18,11 @@ impl Run<'_> {
         let rules = self.rules(&token);
         let clock = self.keeper.clock();
         let mut term = Term::new(rules, clock.now());
+        let began = clock.now();
         self.renew(&leadership);
         let mut finish = self.act(term.step(clock.now(), Input::Wake), number);
+        self.tell_the_beginning(number, began);
+        let mut first_loss = None;
         let mut told_ending = false;
         let mut told_lost = false;
         let mut told_failed = false;
@@ -29,10 +32,12 @@ impl Run<'_> {
                 biased;
                 why = leadership.lost(), if !told_lost => {
                     told_lost = true;
+                    first_loss.get_or_insert(why);
                     Some(Input::Lost(self.reason(why)))
                 }
                 why = leadership.ending(), if !told_ending && !told_lost => {
                     told_ending = true;
+                    first_loss.get_or_insert(why);
                     Some(Input::Ending(self.reason(why)))
                 }
                 why = hosting::failed(self.host.as_ref()), if !told_failed => {
@@ -55,20 +60,23 @@ impl Run<'_> {
                 finish = self.act(actions, number);
             }
         }
+        let ended = clock.now();
         match finish? {
-            Finish::Lost { end } => {
+            Finish::Lost { end, late } => {
                 drop(leadership);
+                self.tell_the_loss(number, first_loss, late, ended);
                 end
             }
-            Finish::Release { code, how } => {
+            Finish::Release { code, how, cause } => {
                 self.resign(leadership, &token, &how).await;
+                self.tell_the_release(number, &cause, ended);
                 Some(code)
             }
         }
     }
 
     /// Why a term ends, in the words of the place.
-    fn reason(&self, why: Lost) -> String {
+    pub(super) fn reason(&self, why: Lost) -> String {
         match (&self.site.directory, why) {
             (Some(_), Lost::NoQuorum) => "the host did not answer".into(),
             (_, why) => why.to_string(),

@@ -10,11 +10,13 @@ mod failure;
 mod hosting;
 mod leading;
 mod narrator;
+mod telling;
 mod term;
 mod waiting;
 
 use crate::args::RunOptions;
 use crate::exit;
+use crate::history::{Behind, Scribe};
 use crate::local::{Host, Site};
 use crate::log::{About, Entry, Level, Log};
 use crate::notify::{self, Watchdog};
@@ -40,6 +42,8 @@ const KILL_MARGIN: Duration = Duration::from_millis(500);
 const MAX_EVENTS: usize = 16;
 /// How long the end of the run waits for a server to confirm; after that the session's timeout does the rest.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(3);
+/// How long the end of the run waits for the history's last word, when its place is handed over.
+const HISTORY_LIMIT: Duration = Duration::from_secs(1);
 
 /// Everything of one run.
 struct Run<'a> {
@@ -55,6 +59,9 @@ struct Run<'a> {
     notices: broadcast::Receiver<Notice>,
     narrator: Narrator,
     watchdog: Watchdog,
+    scribe: Scribe,
+    /// Who was seen to lead while we waited.
+    leader_before: Option<Behind>,
     /// When `--wait` has passed; forgotten once it has led.
     give_up_at: Option<Instant>,
     /// No server confirmed in time that we resigned.
@@ -232,14 +239,16 @@ impl Run<'_> {
         let give_up_at = options.wait.map(|wait| Instant::now() + wait);
         // Nothing on this thread ever blocks (the log, the host and the program have threads of their own), so the
         // election runs here as well; and it begins only after we listen to what it tells.
-        let elector = match builder.start() {
-            Ok(elector) => elector,
+        let started = builder.history().and_then(|history| Ok((history, builder.start()?)));
+        let (history, elector) = match started {
+            Ok(started) => started,
             Err(error) => {
                 say(&log, Level::Error, About::Error, error.to_string());
                 return Ok(Err(failure::start_code(&error)));
             }
         };
         let notices = elector.notices();
+        let scribe = Scribe::start(history, keeper.clock(), Arc::clone(&log));
         Ok(Ok(Run {
             options,
             site,
@@ -252,6 +261,8 @@ impl Run<'_> {
             notices,
             narrator,
             watchdog: Watchdog::new(),
+            scribe,
+            leader_before: None,
             give_up_at,
             unconfirmed: false,
         }))
@@ -295,6 +306,8 @@ impl Run<'_> {
             if closed.is_err() {
                 let message = "no server confirmed the end of the session; the others wait out its timeout";
                 say(&self.log, Level::Warn, About::Error, message.to_string());
+            } else {
+                self.scribe.finish(HISTORY_LIMIT).await;
             }
         }
         if let Some(host) = self.host {

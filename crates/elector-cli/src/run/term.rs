@@ -74,9 +74,21 @@ pub(super) struct Said {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Finish {
     /// Give the place up and end the run with this code; the text goes behind "resigned".
-    Release { code: u8, how: String },
-    /// Leadership is lost: end the run with this code, or contend again.
-    Lost { end: Option<u8> },
+    Release { code: u8, how: String, cause: Cause },
+    /// Leadership is lost: end the run with this code, or contend again. `late`: the program was there still when
+    /// the lease had ended.
+    Lost { end: Option<u8>, late: bool },
+}
+
+/// What a planned end of a term came of.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// A signal to elector.
+    Asked(Signal),
+    /// The program ended by itself; the text says how.
+    Program(String),
+    /// Elector could not go on; the text says why.
+    Failed(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,10 +125,12 @@ pub(super) struct Term {
     back_off: Duration,
     /// The signal of a planned stop.
     asked: Option<Signal>,
-    /// This process has to end: whatever else happens, the run ends as a failure of elector's.
-    failed: bool,
+    /// This process has to end, and why: whatever else happens, the run ends as a failure of elector's.
+    failed: Option<String>,
     /// Set from the first word of a loss on. The first reason stays: it is the cause of the others.
     lost: Option<String>,
+    /// The term was over while a program was there.
+    late: bool,
     /// The program ended before anybody asked it to.
     ended_by_itself: bool,
 }
@@ -131,8 +145,9 @@ impl Term {
             last_start: now,
             back_off: BACK_OFF_FIRST,
             asked: None,
-            failed: false,
+            failed: None,
             lost: None,
+            late: false,
             ended_by_itself: false,
             rules,
         }
@@ -173,7 +188,8 @@ impl Term {
             }
             State::Holding { until, code } if now >= until => {
                 let how = format!("held for {}", compact(self.rules.at_least));
-                self.finish(Finish::Release { code, how })
+                let cause = Cause::Program(format!("program ended with {code}; {how}"));
+                self.finish(Finish::Release { code, how, cause })
             }
             _ => Vec::new(),
         }
@@ -193,7 +209,7 @@ impl Term {
                     _ => code::left(signal),
                 };
                 let how = format!("{} received", signal_name(signal.as_raw()));
-                self.finish(Finish::Release { code, how })
+                self.finish(Finish::Release { code, how, cause: Cause::Asked(signal) })
             }
         }
     }
@@ -217,14 +233,14 @@ impl Term {
 
     /// The program is stopped as on a planned stop: the place is still ours, and nobody else has to wait longer.
     fn fail(&mut self, why: &str) -> Vec<Action> {
-        self.failed = true;
+        self.failed = Some(why.to_string());
         let mut actions = vec![say(Level::Error, About::Error, why)];
         match self.state {
             State::Program if self.lost.is_some() => {}
             State::Program => actions.push(Action::Stop(Stop::Within(self.rules.stop_grace))),
             _ => {
-                let how = "no program was running".into();
-                actions.extend(self.finish(Finish::Release { code: exit::FAILURE, how }));
+                let (how, cause) = ("no program was running".into(), Cause::Failed(why.to_string()));
+                actions.extend(self.finish(Finish::Release { code: exit::FAILURE, how, cause }));
             }
         }
         actions
@@ -257,7 +273,10 @@ impl Term {
     fn lose(&mut self, now: Duration, why: String) -> Vec<Action> {
         self.lost.get_or_insert(why);
         match self.state {
-            State::Program => vec![Action::Stop(Stop::Now)],
+            State::Program => {
+                self.late = true;
+                vec![Action::Stop(Stop::Now)]
+            }
             State::Done => Vec::new(),
             State::Holding { code, .. } => self.lost_with(now, "the program had ended before", Some(code)),
             State::Delay { .. } | State::BackOff { .. } | State::TooLate => {
@@ -278,13 +297,14 @@ impl Term {
             Event::NotStarted(NotStarted::TooLate) => self.too_late(now),
             Event::NotStarted(NotStarted::Failed(error)) => {
                 let message = format!("{} could not be started: {error}", escape(&self.rules.program));
-                let how = "the program could not be started".into();
+                let how = "the program could not be started".to_string();
+                let cause = Cause::Failed(how.clone());
                 let mut actions = vec![say(Level::Error, About::Error, &message)];
-                actions.extend(self.finish(Finish::Release { code: exit::FAILURE, how }));
+                actions.extend(self.finish(Finish::Release { code: exit::FAILURE, how, cause }));
                 actions
             }
             Event::Ended => {
-                self.ended_by_itself = self.asked.is_none() && !self.failed && self.lost.is_none();
+                self.ended_by_itself = self.asked.is_none() && self.failed.is_none() && self.lost.is_none();
                 Vec::new()
             }
             Event::Stuck { left } => {
@@ -312,28 +332,23 @@ impl Term {
     /// The start came after the deadline, or a stop before it: there is no program. A loss is told or about to be.
     fn too_late(&mut self, now: Duration) -> Vec<Action> {
         self.state = State::TooLate;
-        match self.asked {
-            Some(signal) => {
-                let how = "no program was running".into();
-                self.finish(Finish::Release { code: code::left(signal), how })
+        let (code, cause) = match (self.asked, &self.failed) {
+            (Some(signal), _) => (code::left(signal), Cause::Asked(signal)),
+            (None, _) if self.lost.is_some() => {
+                return self.lost_with(now, "no program was running", self.end_after_loss());
             }
-            None if self.lost.is_some() => {
-                self.lost_with(now, "no program was running", self.end_after_loss())
-            }
-            None if self.failed => {
-                let how = "no program was running".into();
-                self.finish(Finish::Release { code: exit::FAILURE, how })
-            }
-            None => Vec::new(),
-        }
+            (None, Some(why)) => (exit::FAILURE, Cause::Failed(why.clone())),
+            (None, None) => return Vec::new(),
+        };
+        self.finish(Finish::Release { code, how: "no program was running".into(), cause })
     }
 
     fn gone(&mut self, now: Duration, gone: Gone) -> Vec<Action> {
-        if let Some(code) = self.planned_end(&gone) {
+        if let Some((code, cause)) = self.planned_end(&gone) {
             if self.lost.is_some() {
                 return self.lost_with(now, &gone_text(&gone, self.rules.stop_signal), Some(code));
             }
-            return self.finish(Finish::Release { code, how: end_text(&gone) });
+            return self.finish(Finish::Release { code, how: end_text(&gone), cause });
         }
         let restart = self.rules.on_exit == OnExit::Restart;
         if self.lost.is_some() {
@@ -345,12 +360,15 @@ impl Term {
         if restart { self.restart(now, &gone) } else { self.end(now, &gone) }
     }
 
-    /// The code of an end that was asked for or cannot be helped.
-    fn planned_end(&self, gone: &Gone) -> Option<u8> {
-        match self.asked {
-            _ if self.failed => Some(exit::FAILURE),
-            Some(signal) => Some(code::planned(gone, signal, self.rules.stop_signal)),
-            None => None,
+    /// The code and the cause of an end that was asked for or cannot be helped.
+    fn planned_end(&self, gone: &Gone) -> Option<(u8, Cause)> {
+        match (&self.failed, self.asked) {
+            (Some(why), _) => Some((exit::FAILURE, Cause::Failed(why.clone()))),
+            (None, Some(signal)) => {
+                let code = code::planned(gone, signal, self.rules.stop_signal);
+                Some((code, Cause::Asked(signal)))
+            }
+            (None, None) => None,
         }
     }
 
@@ -369,7 +387,8 @@ impl Term {
         let code = code::own(gone.ended);
         let until = self.first_start.unwrap_or(now).saturating_add(self.rules.at_least);
         if now >= until {
-            return self.finish(Finish::Release { code, how: end_text(gone) });
+            let how = end_text(gone);
+            return self.finish(Finish::Release { code, cause: Cause::Program(how.clone()), how });
         }
         self.state = State::Holding { until, code };
         let message = format!(
@@ -382,7 +401,7 @@ impl Term {
 
     /// The code that ends the run after a loss, or none where it goes on.
     fn end_after_loss(&self) -> Option<u8> {
-        if self.failed { Some(exit::FAILURE) } else { self.rules.once.then_some(exit::LOST) }
+        if self.failed.is_some() { Some(exit::FAILURE) } else { self.rules.once.then_some(exit::LOST) }
     }
 
     fn lost_with(&mut self, now: Duration, program: &str, end: Option<u8>) -> Vec<Action> {
@@ -390,7 +409,7 @@ impl Term {
         let after = compact(now.saturating_sub(self.began));
         let mut actions =
             vec![say(Level::Warn, About::Lost, &format!("lost after {after}: {why}; {program}"))];
-        actions.extend(self.finish(Finish::Lost { end }));
+        actions.extend(self.finish(Finish::Lost { end, late: self.late }));
         actions
     }
 

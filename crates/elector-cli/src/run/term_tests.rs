@@ -73,9 +73,9 @@ fn short(action: Action) -> String {
         Action::Stop(Stop::Within(grace)) => format!("stop within {}", compact(grace)),
         Action::Forward(signal) => format!("forward {}", signal_name(signal.as_raw())),
         Action::Say(said) => format!("say {}", said.message),
-        Action::Finish(Finish::Release { code, how }) => format!("release, {code}: {how}"),
-        Action::Finish(Finish::Lost { end: None }) => "contend again".into(),
-        Action::Finish(Finish::Lost { end: Some(code) }) => format!("end with {code}"),
+        Action::Finish(Finish::Release { code, how, .. }) => format!("release, {code}: {how}"),
+        Action::Finish(Finish::Lost { end: None, .. }) => "contend again".into(),
+        Action::Finish(Finish::Lost { end: Some(code), .. }) => format!("end with {code}"),
     }
 }
 

@@ -53,6 +53,7 @@ impl Run<'_> {
 
     /// Contends until it leads. An error is the exit status.
     pub(super) async fn wait_for_turn(&mut self) -> Result<Leadership, u8> {
+        self.leader_before = None;
         let mut role = self.elector.role();
         let mut campaign = self.elector.campaign();
         // `-n` asks and does not wait: also not for an answer that does not come.
@@ -79,6 +80,7 @@ impl Run<'_> {
                 notice = next_notice(&mut self.notices) => self.narrate(&notice),
                 Ok(()) = role.changed() => {
                     let role = role.borrow_and_update().clone();
+                    self.notice_the_leader(&role);
                     for entry in self.narrator.role(&role, Instant::now()) {
                         self.log.say(&entry);
                     }

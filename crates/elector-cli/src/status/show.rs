@@ -2,9 +2,11 @@
 //!
 //! Pure. Names of contenders are whatever those wrote, so they are escaped here.
 
+use crate::asking::{Read, Scope, Unknown};
 use crate::exit;
 use crate::json::{self, Object};
-use crate::text::{escape, ordinal, session, shown_name};
+use crate::text::{escape, ordinal, session, shown_name, spaced};
+use jiff::Timestamp;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -17,38 +19,24 @@ pub(super) struct Contender {
 }
 
 /// What was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) contenders: Vec<Contender>,
     /// The layout to which all contenders belong, if there is one.
     pub(super) layout: Option<String>,
     /// Where from; none where nobody is there to be read, which is how it is known that nobody leads.
     pub(super) read: Option<Read>,
+    /// Of the leader, where somebody wrote it down.
+    pub(super) term: Option<Term>,
 }
 
-/// Where and when something was read.
+/// What is written down about the leader's term.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Read {
-    pub(super) server: String,
-    pub(super) age: Duration,
-}
-
-/// Where the election is held.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Scope {
-    /// On an ensemble, of which so many servers were given.
-    Ensemble(usize),
-    /// In this directory of this machine.
-    Local(String),
-}
-
-/// Why nothing was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unknown {
-    /// For scripts.
-    pub(super) code: &'static str,
-    /// For people.
-    pub(super) message: String,
+pub(super) struct Term {
+    /// When it began, by the servers' clock.
+    pub(super) since: Timestamp,
+    /// What holds the program's processes together.
+    pub(super) containment: Option<String>,
 }
 
 /// The whole answer.
@@ -56,7 +44,7 @@ pub(super) struct Unknown {
 pub(super) struct Answer {
     pub(super) election: String,
     pub(super) scope: Scope,
-    pub(super) at: String,
+    pub(super) at: Timestamp,
     pub(super) seen: Result<Seen, Unknown>,
     pub(super) warnings: Vec<String>,
 }
@@ -64,6 +52,16 @@ pub(super) struct Answer {
 impl Answer {
     fn leader(&self) -> Option<&Contender> {
         self.seen.as_ref().ok().and_then(|seen| seen.contenders.first())
+    }
+
+    fn term(&self) -> Option<&Term> {
+        self.seen.as_ref().ok().and_then(|seen| seen.term.as_ref())
+    }
+
+    /// By our clock and the servers'; nothing where these disagree about what comes first.
+    fn led_for(&self) -> Option<Duration> {
+        let since = self.term()?.since;
+        Duration::try_from(self.at.duration_since(since)).ok()
     }
 
     pub(super) fn code(&self) -> u8 {
@@ -85,7 +83,8 @@ impl Answer {
             }
             (Ok(_), None) => out.push_str("nobody leads\n"),
             (Ok(_), Some(leader)) => {
-                let _ = writeln!(out, "led by {}, token {}", shown_name(&leader.id), leader.token);
+                let led = self.led_for().map_or_else(String::new, |led| format!(", for {}", spaced(led)));
+                let _ = writeln!(out, "led by {}, token {}{led}", shown_name(&leader.id), leader.token);
             }
         }
         if let Ok(seen) = &self.seen {
@@ -120,7 +119,12 @@ impl Answer {
 
     /// The last line: where all this is from, and how fresh it is.
     fn source(&self, seen: &Seen) -> String {
-        let layout = seen.layout.as_ref().map_or_else(String::new, |layout| format!("; layout {layout}"));
+        let mut layout = seen.layout.as_ref().map_or_else(String::new, |layout| format!("; layout {layout}"));
+        layout.push_str(match self.term().and_then(|term| term.containment.as_deref()) {
+            Some("cgroup") => "; its program in a control group",
+            Some("process-group") => "; its program in a process group",
+            _ => "",
+        });
         match (&self.scope, &seen.read) {
             (Scope::Local(_), None) => self.idle().unwrap_or_default(),
             (Scope::Local(directory), Some(read)) => {
@@ -161,12 +165,14 @@ impl Answer {
         let leader = self.leader().map_or_else(
             || "null".into(),
             |leader| {
-                // No history tells yet when the term began.
+                let term = self.term();
+                let since = term.map(|term| format!("{:.3}", term.since));
                 Object::default()
                     .text("id", &leader.id)
                     .text("token", &leader.token)
                     .text("session", &session(leader.session))
-                    .optional("since", None)
+                    .optional("since", since.as_deref())
+                    .optional("containment", term.and_then(|term| term.containment.as_deref()))
                     .end()
             },
         );
@@ -179,17 +185,7 @@ impl Answer {
                 .text("session", &session(contender.session))
                 .end()
         });
-        let read = seen.and_then(|seen| seen.read.as_ref()).map_or_else(
-            || "null".into(),
-            |read| {
-                let age = u64::try_from(read.age.as_millis()).unwrap_or(u64::MAX);
-                Object::default()
-                    .text("server", &read.server)
-                    .raw("synced", "true")
-                    .number("age_ms", age)
-                    .end()
-            },
-        );
+        let read = seen.and_then(|seen| seen.read.as_ref()).map_or_else(|| "null".into(), Read::json);
         let idle = self.idle();
         let warnings = self.warnings.iter().chain(&idle);
         let object = Object::default()
@@ -197,25 +193,15 @@ impl Answer {
             .text("election", &self.election)
             .text("state", state)
             .optional("layout", seen.and_then(|seen| seen.layout.as_deref()))
-            .text(
-                "scope",
-                match self.scope {
-                    Scope::Ensemble(_) => "ensemble",
-                    Scope::Local(_) => "local",
-                },
-            )
-            .text("at", &self.at)
+            .text("scope", self.scope.word())
+            .text("at", &format!("{:.3}", self.at))
             .raw("leader", &leader)
             .raw("contenders", &json::array(contenders))
             .raw("read", &read)
             .raw("warnings", &json::array(warnings.map(|warning| json::text(warning))));
         let object = match &self.seen {
             Ok(_) => object,
-            Err(unknown) => {
-                let error =
-                    Object::default().text("code", unknown.code).text("message", &unknown.message).end();
-                object.raw("error", &error)
-            }
+            Err(unknown) => object.raw("error", &unknown.json()),
         };
         object.end() + "\n"
     }
@@ -233,8 +219,9 @@ mod tests {
         Answer {
             election: "/billing".into(),
             scope: Scope::Ensemble(3),
-            at: "2026-11-22T11:17:41.204Z".into(),
+            at: "2026-11-22T11:17:41.204Z".parse().expect("an instant"),
             seen: Ok(Seen {
+                term: None,
                 layout: (!contenders.is_empty()).then(|| "latch".into()),
                 contenders,
                 read: Some(Read { server: "zk2:2181".into(), age: Duration::from_millis(4) }),
@@ -267,11 +254,40 @@ mod tests {
             "{\"schema\":1,\"election\":\"/billing\",\"state\":\"led\",\"layout\":\"latch\",\
              \"scope\":\"ensemble\",\"at\":\"2026-11-22T11:17:41.204Z\",\
              \"leader\":{\"id\":\"web2:4711\",\"token\":\"4294967388\",\
-             \"session\":\"0x2000a1b2c3d0004\",\"since\":null},\
+             \"session\":\"0x2000a1b2c3d0004\",\"since\":null,\"containment\":null},\
              \"contenders\":[{\"id\":\"web2:4711\",\"position\":0,\"token\":\"4294967388\",\
              \"session\":\"0x2000a1b2c3d0004\"}],\
              \"read\":{\"server\":\"zk2:2181\",\"synced\":true,\"age_ms\":4},\"warnings\":[]}\n"
         );
+    }
+
+    #[test]
+    fn what_is_written_down_about_the_term_is_shown() {
+        let mut answer = answer(vec![contender("web2:4711", "4294967388", 1)]);
+        let since = "2026-11-22T09:14:02.113Z";
+        let term = |containment: &str| {
+            let since = since.parse().expect("an instant");
+            Some(Term { since, containment: Some(containment.into()) })
+        };
+        if let Ok(seen) = &mut answer.seen {
+            seen.term = term("cgroup");
+        }
+        let text = answer.text();
+        assert!(text.starts_with("/billing: led by web2:4711, token 4294967388, for 2h 03m\n"), "{text}");
+        assert!(text.ends_with("; layout latch; its program in a control group\n"), "{text}");
+        let value: serde_json::Value = serde_json::from_str(&answer.json()).unwrap();
+        assert_eq!(
+            (&value["leader"]["since"], &value["leader"]["containment"]),
+            (&since.into(), &"cgroup".into())
+        );
+        // A clock that is behind the servers' knows no duration, and a word of others is not shown.
+        answer.at = "2026-11-22T09:00:00Z".parse().expect("an instant");
+        if let Ok(seen) = &mut answer.seen {
+            seen.term = term("\u{1b}[2J");
+        }
+        let text = answer.text();
+        assert!(text.starts_with("/billing: led by web2:4711, token 4294967388\n"), "{text}");
+        assert!(text.ends_with("; layout latch\n"), "{text}");
     }
 
     #[test]
@@ -296,7 +312,7 @@ mod tests {
         let last = local.text().lines().last().map(str::to_string);
         let expected = "this machine only, read from the host in /home/u/x, 4 ms ago; layout latch";
         assert_eq!(last.as_deref(), Some(expected));
-        local.seen = Ok(Seen { contenders: Vec::new(), layout: None, read: None });
+        local.seen = Ok(Seen::default());
         assert_eq!(local.text(), "/billing: nobody leads\nnothing is running in /home/u/x\n");
         let value: serde_json::Value = serde_json::from_str(&local.json()).unwrap();
         assert_eq!((&value["scope"], &value["state"]), (&"local".into(), &"vacant".into()));

@@ -9,10 +9,14 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// The first lines of what is generated for bash.
-const BASH_BEGINS: &str = "    local i cur prev opts cmd\n    COMPREPLY=()\n";
-/// What stands behind `--` is a program: a command first, then the shell's own files, to which no answer leads.
-const BASH_PROGRAM: &str = r#"    for ((i = 1; i < COMP_CWORD; i++)); do
+/// Where each shell's script is amended, and with what: behind `--` stands a program with arguments of its own, which
+/// the generator knows nothing of.
+const AMENDED: [(Shell, &str, &str); 3] = [
+    // A command first, then the shell's own files, to which no answer leads.
+    (
+        Shell::Bash,
+        "    local i cur prev opts cmd\n    COMPREPLY=()\n",
+        r#"    for ((i = 1; i < COMP_CWORD; i++)); do
         if [[ ${COMP_WORDS[i]} == -- ]]; then
             if ((i + 1 == COMP_CWORD)); then
                 mapfile -t COMPREPLY < <(compgen -c -- "$2")
@@ -20,15 +24,40 @@ const BASH_PROGRAM: &str = r#"    for ((i = 1; i < COMP_CWORD; i++)); do
             return 0
         fi
     done
-"#;
+"#,
+    ),
+    (
+        Shell::Zsh,
+        "    local ret=1\n",
+        r#"    integer dashes=${words[(i)--]}
+    if (( dashes < CURRENT )); then
+        shift dashes words
+        (( CURRENT -= dashes ))
+        _normal
+        return
+    fi
+"#,
+    ),
+    (
+        Shell::Fish,
+        "",
+        r#"function __elector_program
+    set -l words (commandline -opc)
+    set -l dashes (contains -i -- -- $words); or return
+    complete -C (string join -- ' ' (string escape -- $words[(math $dashes + 1)..]) (commandline -ct))
+end
+complete -c elector -n 'contains -- -- (commandline -opc)' -f -a '(__elector_program)'
+"#,
+    ),
+];
 
 /// Writes a shell's completions to standard output.
 pub(crate) fn completions(shell: Shell) -> u8 {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut args::described(), "elector", &mut script);
     let mut script = String::from_utf8_lossy(&script).into_owned();
-    if shell == Shell::Bash {
-        script = script.replacen(BASH_BEGINS, &format!("{BASH_BEGINS}{BASH_PROGRAM}"), 1);
+    for (_, begins, amendment) in AMENDED.iter().filter(|(of, ..)| *of == shell) {
+        script = script.replacen(begins, &format!("{begins}{amendment}"), 1);
     }
     text::answer(&script, exit::OK)
 }

@@ -82,6 +82,45 @@ fn zsh_takes_the_script_as_it_is() {
     assert!(words.contains("--stop-grace") && words.contains("first signal to PROGRAM"));
 }
 
+/// What zsh makes of `line` and a tab, in a folder of its own with one file in it.
+fn zsh(folder: &Path, line: &str) -> String {
+    let keys = format!(
+        "zmodload zsh/zpty
+         zpty -b z zsh -f -i
+         zpty -w z \"PS1=; fpath=('{0}' \\$fpath); cd '{0}'; autoload -Uz compinit; compinit -u -d '{0}/dump'; echo RE''ADY\"
+         zpty -m z '*READY*'
+         zpty -n -w z '{line}'$'\\t'
+         for ((i = 0; i < 30; i++)); do
+             sleep 0.1
+             while zpty -r -t z more; do said+=$more; done
+         done
+         print -r -- $said",
+        folder.display()
+    );
+    let output = Command::new("zsh").args(["-f", "-c", &keys]).env("TERM", "dumb").output();
+    text(&output.expect("zsh starts").stdout)
+}
+
+#[test]
+fn zsh_completes_the_program_and_its_files() {
+    if !there("zsh") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    script(folder.path(), "zsh", "_elector");
+    std::fs::write(folder.path().join("the-only-file"), "").expect("written");
+    for (line, whole) in [
+        ("elector ob", "observe"),
+        ("elector run --local /b -- printen", "printenv"),
+        ("elector run --local /b -- cat the-on", "the-only-file"),
+    ] {
+        let shown = zsh(folder.path(), line);
+        assert!(shown.contains(whole), "{line}: {shown:?}");
+    }
+    let shown = zsh(folder.path(), "elector run --local /b -- printenv --stop-g");
+    assert!(!shown.contains("--stop-grace"), "{shown:?}");
+}
+
 #[test]
 fn fish_completes_with_descriptions() {
     if !there("fish") {
@@ -105,6 +144,12 @@ fn fish_completes_with_descriptions() {
     );
     assert!(complete("elector run --stop-g").contains("then KILL"), "{}", complete("elector run --stop-g"));
     assert!(complete("elector run --on-exit r").contains("restart"));
+    // Behind the dashes stands a program, whose options are its own.
+    assert!(complete("elector run --local /b -- printen").starts_with("printenv"));
+    std::fs::write(folder.path().join("a-file"), "").expect("written");
+    let file = format!("elector run --local /b -- cat {}/a-fi", folder.path().display());
+    assert!(complete(&file).contains("/a-file"), "{}", complete(&file));
+    assert_eq!(complete("elector run --local /b -- printenv --stop-g"), "");
 }
 
 #[test]

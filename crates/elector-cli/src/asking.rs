@@ -121,8 +121,10 @@ fn of_directory<T>(
         Err(path) => return Ok(Asked { scope: scope(&path), seen: Ok(None) }),
     };
     let scope = scope(directory.path());
-    if local::look_for_a_host(&directory) == Outlook::Nobody {
-        return Ok(Asked { scope, seen: Ok(None) });
+    match local::look_for_a_host(&directory) {
+        Outlook::Nobody => return Ok(Asked { scope, seen: Ok(None) }),
+        Outlook::Served(pid) => return Err((local::served_line(&directory, pid), exit::USAGE)),
+        Outlook::Starting | Outlook::Hosting | Outlook::Stopped(_) => {}
     }
     let site = Site::local(directory);
     let seen = on_a_runtime(common, limit, site.place, read)?;

@@ -8,7 +8,7 @@ mod sample;
 mod servers;
 
 use crate::args::{RunOptions, Where};
-use crate::local::{Directory, Outlook, Site, look, shown};
+use crate::local::{Directory, Outlook, Site, look, served_line, shown};
 use crate::program::{self, NotRunnable};
 use crate::signals::told_to_end;
 use crate::text::{compact, escape, spaced};
@@ -107,6 +107,7 @@ async fn hosted(options: &RunOptions, directory: Directory, report: &mut Report)
         Outlook::Stopped(pid) => {
             report.unknown(format!("the host of {name}, pid {pid}, is stopped: continue or end it"));
         }
+        Outlook::Served(pid) => report.mend(served_line(&directory, pid)),
         Outlook::Starting | Outlook::Hosting => {
             report.good(format!("{name} is hosted"));
             // The directory stays open for as long as it is read.

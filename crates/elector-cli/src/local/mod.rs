@@ -10,7 +10,7 @@ mod outlook;
 
 pub(crate) use directory::{Directory, shown};
 pub(crate) use host::{Host, News};
-pub(crate) use outlook::{Outlook, look, look_for_a_host};
+pub(crate) use outlook::{Outlook, look, look_for_a_host, served_line};
 
 use crate::args::Where;
 use elector::Place;

@@ -25,6 +25,8 @@ pub(crate) enum Outlook {
     Hosting,
     /// Somebody listens, but the process of this id was stopped, by SIGSTOP for one.
     Stopped(i32),
+    /// `elector serve`, this process, has the directory for its own server: nobody can host there.
+    Served(i32),
 }
 
 /// Looks.
@@ -34,6 +36,7 @@ pub(crate) fn look(directory: &Directory) -> Outlook {
         Ok(_) => Outlook::Hosting,
         Err(_) => match holder(directory) {
             Some(pid) if is_stopped(pid) => Outlook::Stopped(pid),
+            Some(pid) if is_a_server(pid) => Outlook::Served(pid),
             Some(_) => Outlook::Starting,
             None => Outlook::Nobody,
         },
@@ -49,6 +52,15 @@ pub(crate) fn look_for_a_host(directory: &Directory) -> Outlook {
         }
     }
     look(directory)
+}
+
+/// What is wrong with a directory that `elector serve` has, and how to mend it.
+pub(crate) fn served_line(directory: &Directory, pid: i32) -> String {
+    let name = super::shown(directory.path());
+    format!(
+        "elector serve, pid {pid}, has {name} for its own server, and no local election is held there: give another \
+         directory with --local=DIR, or that server's address with --zookeeper"
+    )
 }
 
 /// The process that listens; none where it is in another container and has no number here.
@@ -80,6 +92,12 @@ fn holder_in(line: &str, device: u64, inode: u64) -> Option<i32> {
     let mut number = |radix| u64::from_str_radix(place.next()?, radix).ok();
     let same = number(16)? == u64::from(major) && number(16)? == u64::from(minor) && number(10)? == inode;
     same.then_some(pid)
+}
+
+/// Whether this process was started as `elector serve`. It has the same lock as a host, and none of its sockets.
+fn is_a_server(pid: i32) -> bool {
+    let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    words.split(|byte| *byte == 0).nth(1) == Some(b"serve")
 }
 
 /// Whether this process was stopped by a signal or a debugger.

@@ -7,7 +7,7 @@
 mod show;
 
 use crate::args::ObserveOptions;
-use crate::local::{Outlook, Site, look_for_a_host, shown};
+use crate::local::{Outlook, Site, look_for_a_host, served_line, shown};
 use crate::log::{About, Entry, Level, Log};
 use crate::run::At;
 use crate::text::escape;
@@ -188,7 +188,7 @@ impl Observing<'_> {
         match look_for_a_host(self.site.directory.as_ref()?) {
             Outlook::Nobody => Some(View::Vacant { gone: None, exists: true }),
             Outlook::Stopped(pid) => Some(View::Unknown { why: is_stopped(pid) }),
-            Outlook::Starting | Outlook::Hosting => None,
+            Outlook::Served(_) | Outlook::Starting | Outlook::Hosting => None,
         }
     }
 
@@ -239,6 +239,7 @@ impl Observing<'_> {
                     return;
                 }
                 Outlook::Stopped(pid) => format!("{}: continue or end it", is_stopped(pid)),
+                Outlook::Served(pid) => served_line(directory, pid),
                 Outlook::Starting | Outlook::Hosting => {
                     format!("the host does not answer, trying on: {tried}")
                 }

@@ -3,7 +3,7 @@
 //! On an ensemble there is nothing of this.
 
 use super::{CONFIRM_LIMIT, Run, say};
-use crate::local::{Directory, Host, News, Outlook, look, shown};
+use crate::local::{Directory, Host, News, Outlook, look, served_line, shown};
 use crate::log::{About, Level, Log};
 use crate::serve;
 use elector::Notice;
@@ -63,9 +63,15 @@ impl Run<'_> {
     pub(super) fn watch_host(&mut self, notice: &Notice) {
         let Some(directory) = &self.site.directory else { return };
         let silent = matches!(notice, Notice::Disconnected { .. } | Notice::Unreachable { .. });
-        if silent && let Outlook::Stopped(pid) = look(directory) {
-            let said = self.narrator.host_is_stopped(pid, tokio::time::Instant::now());
-            said.iter().for_each(|entry| self.log.say(entry));
+        if !silent {
+            return;
         }
+        let now = tokio::time::Instant::now();
+        let said = match look(directory) {
+            Outlook::Stopped(pid) => self.narrator.host_is_stopped(pid, now),
+            Outlook::Served(pid) => self.narrator.nobody_can_host(served_line(directory, pid), now),
+            Outlook::Nobody | Outlook::Starting | Outlook::Hosting => None,
+        };
+        said.iter().for_each(|entry| self.log.say(entry));
     }
 }

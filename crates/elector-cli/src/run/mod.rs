@@ -108,7 +108,7 @@ fn start(options: &RunOptions, file: PathBuf) -> std::io::Result<u8> {
     };
     let containment = Containment::establish();
     if let Some(shortfall) = containment.shortfall().filter(|_| options.require_cgroup) {
-        log::complain(&shortfall);
+        log::complain_in(options.log.format, &shortfall);
         return Ok(exit::USAGE);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

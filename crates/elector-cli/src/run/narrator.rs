@@ -28,8 +28,8 @@ pub(super) struct Narrator {
     unreachable_since: Option<Instant>,
     /// When it was last said.
     unreachable_said: Option<Instant>,
-    /// When it was last said that the host is stopped.
-    stopped_said: Option<Instant>,
+    /// When it was last said why nobody hosts who should.
+    hosting_said: Option<Instant>,
     /// The servers of the last failed round and what went wrong, for `--connect-timeout`.
     last_round: Option<String>,
     /// The last line about the queue.
@@ -100,7 +100,7 @@ impl Narrator {
             twin_said: false,
             unreachable_since: None,
             unreachable_said: None,
-            stopped_said: None,
+            hosting_said: None,
             last_round: None,
             waiting_said: None,
             ahead: None,
@@ -185,14 +185,17 @@ impl Narrator {
 
     /// That the host of a local election, the process `pid`, was stopped by somebody.
     pub(super) fn host_is_stopped(&mut self, pid: i32, now: Instant) -> Option<Entry> {
-        if was_said(&mut self.stopped_said, now) {
-            return None;
-        }
         let message = format!(
             "the host, pid {pid}, is stopped: nobody leads here until it continues (kill -CONT {pid}) or ends, and \
              programs that run are stopped in time"
         );
-        Some(entry(Level::Warn, About::Connecting, message))
+        self.nobody_can_host(message, now)
+    }
+
+    /// Why nobody hosts a local election.
+    pub(super) fn nobody_can_host(&mut self, why: String, now: Instant) -> Option<Entry> {
+        let said = was_said(&mut self.hosting_said, now);
+        (!said).then(|| entry(Level::Warn, About::Connecting, why))
     }
 
     /// What a change of the place in the queue is worth saying.

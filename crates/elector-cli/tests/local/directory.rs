@@ -18,6 +18,28 @@ fn try_here(place: &Place) -> Elector {
     place.run("one", "").words("/job -- true")
 }
 
+/// The server's directory is no place for local elections while it runs, and who tries is told so at once.
+#[test]
+fn a_directory_that_a_server_has_is_told_with_the_remedy() {
+    let place = Place::new();
+    let server = Elector::new("serve").words("--listen 127.0.0.1:0 --data-dir");
+    let mut server = server.word(place.path.to_str().expect("a plain path")).start();
+    server.wait_for("listens on");
+    fs::set_permissions(&place.path, fs::Permissions::from_mode(0o700)).expect("ours");
+    let told =
+        format!("elector serve, pid {}, has {} for its own server", server.pid(), place.path.display());
+    let status = place.status("");
+    assert_eq!(status.code, Some(2), "{}", status.stdout);
+    assert!(status.stderr.contains(&told) && status.stderr.contains("--zookeeper"), "{}", status.stderr);
+    let mut run = place.contend("early");
+    run.wait_for(&told);
+    server.signal(rustix::process::Signal::TERM);
+    assert_eq!(server.end(LONG), Some(0), "{}", server.said());
+    // Nothing else has to be done about it.
+    run.wait_for("leading with token");
+    stop(run);
+}
+
 #[test]
 fn what_others_may_enter_or_own_is_refused() {
     let place = Place::new();

@@ -50,6 +50,15 @@ pub fn tell(plan: &Plan, outcome: &Outcome) -> String {
     text
 }
 
+/// The plan as a test keeps it: `sim/tests/kept.rs`.
+pub fn keep(plan: &Plan) -> String {
+    let faults = plan.faults.iter().map(|fault| {
+        let what = format!("{:?}", fault.what);
+        format!("        ({}, {}, Trouble::{what}),\n", fault.at, fault.lasts)
+    });
+    format!("    Kept {{ seed: {}, faults: &[\n{}    ] }},\n", plan.seed, faults.collect::<String>())
+}
+
 fn time(at: u64) -> String {
     format!("{:>9.3} s", (at / 1_000) as f64 / 1e6)
 }

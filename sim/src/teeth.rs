@@ -45,6 +45,11 @@ pub const fn catcher(tooth: Tooth) -> Catcher {
     use Catcher::{Seeds, Test};
     const STORIES: (&str, &str) = ("elector-core", "stories");
     match tooth {
+        Tooth::BaseFromReceipt => Test(
+            "elector-core",
+            "lib",
+            "lease::tests::the_lag_counts_from_the_receipt_and_ends_at_the_sending",
+        ),
         Tooth::SessionEndIgnored => {
             Test(STORIES.0, STORIES.1, "session::expired_while_leading_the_term_is_lost_at_once")
         }

@@ -13,7 +13,7 @@ use elector_sim::plan::Rules;
 
 pub(crate) const USAGE: &str = "\
 usage: elector-sim run [--seeds FROM..TO] [--threads N]   play seeds; the first that goes wrong is shrunk and told
-       elector-sim seed N [--whole]                       tell the story of one seed, shrunk if it goes wrong
+       elector-sim seed N [--whole] [--keep]              tell the story of one seed, shrunk if it goes wrong
        elector-sim peers [--seeds FROM..TO]               the same faults under other programs' rules
        elector-sim picture N --out FILE [--rules curator|one-znode]        one seed as an SVG
        elector-sim teeth [--only NAME] [--share N --offset K] [--most N]   rules left out, and which seed notices";
@@ -30,10 +30,10 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode, String> {
             runs::run(seeds, threads as usize)
         }
         "seed" => {
-            let whole = rest.flag("--whole");
+            let (whole, keep) = (rest.flag("--whole"), rest.flag("--keep"));
             let seed = rest.positional()?.ok_or("which seed?")?;
             rest.nothing_more()?;
-            seed::tell(seed, whole)
+            seed::tell(seed, whole, keep)
         }
         "peers" => {
             let seeds = rest.seeds(0..10_000)?;

@@ -46,7 +46,7 @@ pub(super) fn run(seeds: Range<u64>, threads: usize) -> ExitCode {
     println!("{} runs in {took:.1} s, {:.0} a second", tally.runs, tally.runs as f64 / took);
     if let Some(wrong) = wrong.into_inner().expect("nobody panics with it") {
         println!("\nseed {wrong} goes wrong; again: cargo run --release -p elector-sim -- seed {wrong}\n");
-        return seed::tell(wrong, false);
+        return seed::tell(wrong, false, false);
     }
     let unseen = tally.unseen();
     if tally.runs >= ENOUGH && !unseen.is_empty() {

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use elector_sim::plan::Plan;
 use elector_sim::{play, shrink, story};
 
-pub(super) fn tell(seed: u64, whole: bool) -> ExitCode {
+/// `whole`: all faults, also if fewer are enough; `keep`: also as a test keeps it.
+pub(super) fn tell(seed: u64, whole: bool, keep: bool) -> ExitCode {
     let plan = Plan::of(seed);
     let fails = play(&plan, false).violation.is_some();
     let told = if fails && !whole { shrink::shrink(&plan) } else { plan.clone() };
@@ -18,6 +19,9 @@ pub(super) fn tell(seed: u64, whole: bool) -> ExitCode {
             told.faults.len(),
             plan.faults.len()
         );
+    }
+    if keep {
+        print!("{}", story::keep(&told));
     }
     if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -1,26 +1,19 @@
 //! The rules of the plain program with one znode: it creates the znode, leads if that went well, else waits for
 //! its end and tries again. Kinder than many such programs: it hears of its own znode's and session's end.
 
+use zk_session::Happening;
 use zk_session::wire::{CreateMode, EventKind, Request, Response};
-use zk_session::{Happening, RequestId};
 
-use super::peer::Peer;
-use super::{ELECTION, Order, Program, Told};
+use super::ELECTION;
+use super::peer::{Peer, Rules};
 use crate::client::clock::SimClock;
 use crate::client::wire::SimConnector;
 use crate::plan::Plan;
 
-pub(super) struct OneZnode {
-    peer: Peer,
-    wants: bool,
-    connected: bool,
-    asked: Option<(RequestId, Asked)>,
-    leads: Option<i64>,
-    told: Vec<Told>,
-}
+pub(super) struct OneZnode(Peer<Asked>);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Asked {
     Parents,
     Create,
     Watch,
@@ -28,95 +21,69 @@ enum Asked {
 
 impl OneZnode {
     pub(super) fn start(plan: &Plan, clock: SimClock, connector: SimConnector) -> OneZnode {
-        let peer = Peer::new(plan, clock, connector);
-        OneZnode { peer, wants: false, connected: false, asked: None, leads: None, told: Vec::new() }
-    }
-
-    fn ask(&mut self, asked: Asked, id: Option<RequestId>) {
-        self.asked = id.map(|id| (id, asked));
+        OneZnode(Peer::new(plan, clock, connector))
     }
 
     fn elect(&mut self) {
-        if self.connected && self.wants && self.leads.is_none() {
+        if self.0.connected && self.0.wants && self.0.leads.is_none() {
             let parent = ELECTION.rsplit_once('/').map_or("/", |(parent, _)| parent);
-            let id = self.peer.ensure(parent);
-            self.ask(Asked::Parents, id);
-        }
-    }
-
-    fn over(&mut self) {
-        if let Some(token) = self.leads.take() {
-            self.told.push(Told::Over(token));
+            self.0.ensure(Asked::Parents, parent);
         }
     }
 
     fn watch(&mut self) {
-        let id = self.peer.ask(Request::GetData { path: ELECTION.to_owned(), watch: true });
-        self.ask(Asked::Watch, id);
+        self.0.ask(Asked::Watch, Request::GetData { path: ELECTION.to_owned(), watch: true });
+    }
+}
+
+impl Rules for OneZnode {
+    type Asked = Asked;
+
+    fn peer(&self) -> &Peer<Asked> {
+        &self.0
+    }
+
+    fn peer_mut(&mut self) -> &mut Peer<Asked> {
+        &mut self.0
     }
 
     fn happened(&mut self, happening: Happening) {
         match happening {
             Happening::Restored { .. } => {
-                self.connected = true;
+                self.0.connected = true;
                 self.elect();
             }
-            Happening::Detached { .. } => {
-                self.connected = false;
-                self.asked = None;
-            }
-            Happening::Ended(_) => {
-                self.connected = false;
-                self.over();
-                self.peer.restart();
-            }
-            Happening::Event { event, .. } if event.kind == EventKind::Deleted => {
-                self.over();
-                self.elect();
-            }
-            Happening::Reply { id, outcome, .. } if self.asked.is_some_and(|(asked, _)| asked == id) => {
-                let Some((_, asked)) = self.asked.take() else { return };
-                match (asked, outcome) {
-                    (Asked::Parents, _) => {
-                        let id = self.peer.create(ELECTION.to_owned(), CreateMode::Ephemeral);
-                        self.ask(Asked::Create, id);
-                    }
-                    (Asked::Create, Ok(Response::Created2 { stat, .. })) => {
-                        self.leads = Some(stat.czxid);
-                        self.told.push(Told::Leads(stat.czxid));
-                        self.watch();
-                    }
-                    (Asked::Create, _) => self.watch(),
-                    (Asked::Watch, Ok(_)) => {}
-                    (Asked::Watch, Err(_)) => {
-                        self.over();
-                        self.elect();
-                    }
+            Happening::Detached { .. } => self.0.detached(),
+            Happening::Ended(_) => self.0.restart(),
+            Happening::Event { event, .. } => {
+                if event.kind == EventKind::Deleted {
+                    self.0.lead_no_more();
+                    self.elect();
                 }
             }
-            _ => {}
+            other => match self.0.answered(other) {
+                None | Some((Asked::Watch, Ok(_))) => {}
+                Some((Asked::Parents, _)) => {
+                    self.0.create(Asked::Create, ELECTION.to_owned(), CreateMode::Ephemeral);
+                }
+                Some((Asked::Create, Ok(Response::Created2 { stat, .. }))) => {
+                    self.0.lead(stat.czxid);
+                    self.watch();
+                }
+                Some((Asked::Create, _)) => self.watch(),
+                Some((Asked::Watch, Err(_))) => {
+                    self.0.lead_no_more();
+                    self.elect();
+                }
+            },
         }
     }
-}
 
-impl Program for OneZnode {
-    fn run(&mut self) -> Vec<Told> {
-        while let Some(happenings) = self.peer.next() {
-            happenings.into_iter().for_each(|happening| self.happened(happening));
-        }
-        std::mem::take(&mut self.told)
-    }
-
-    fn order(&mut self, order: Order) {
-        self.wants = order == Order::Campaign;
-        if self.wants {
+    fn ordered(&mut self) {
+        if self.0.wants {
             self.elect();
-        } else if self.leads.take().is_some() && self.connected {
-            self.peer.ask(Request::Delete { path: ELECTION.to_owned(), version: -1 });
+        } else if self.0.leads.take().is_some() && self.0.connected {
+            self.0.send(Request::Delete { path: ELECTION.to_owned(), version: -1 });
         }
-    }
-
-    fn believes(&self) -> Option<i64> {
-        self.leads
     }
 }

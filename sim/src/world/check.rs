@@ -163,20 +163,19 @@ impl World {
     }
 
     /// Whoever begins to lead has no znode ahead of that one. One behind it may come late, of a create that was
-    /// never answered; it is to be found and deleted.
+    /// never answered; it is found and deleted later.
     fn leads_by_its_first(&mut self, who: usize, token: i64) {
-        let all = self.contenders_znodes();
-        let Some((_, _, owner)) = all.iter().find(|(_, czxid, _)| *czxid == token) else { return };
-        if let Some((_, other, _)) = all.iter().find(|(_, c, session)| session == owner && *c < token) {
+        if let Some(other) = self.siblings(token).into_iter().find(|other| *other < token) {
             self.violated(format!("c{who} leads for term {token} and has a znode ahead of it, {other}"));
         }
     }
 
-    /// Whether some session has more than one znode in the election.
-    pub(super) fn has_doubles(&self) -> bool {
+    /// The other znodes of the session that made this one.
+    pub(super) fn siblings(&self, token: i64) -> Vec<i64> {
         let all = self.contenders_znodes();
-        let owners: BTreeSet<i64> = all.iter().map(|(_, _, owner)| *owner).collect();
-        owners.len() < all.len()
+        let owner = all.iter().find(|(_, czxid, _)| *czxid == token).map(|(_, _, owner)| *owner);
+        let of_it = all.iter().filter(|(_, czxid, session)| Some(*session) == owner && *czxid != token);
+        of_it.map(|(_, czxid, _)| *czxid).collect()
     }
 
     /// The quorum has done away with a znode.

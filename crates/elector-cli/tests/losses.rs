@@ -67,6 +67,7 @@ fn once_ends_with_75_and_closed_sessions_count_as_lost() {
     assert!(run.said().contains("lost after"), "{}", run.said());
 }
 
+/// C4: on a loss, one program that ends in good order and one that ignores TERM.
 #[test]
 fn silent_servers_end_the_program_within_the_lease_and_it_leads_again_later() {
     if !zk_ensemble::require() {

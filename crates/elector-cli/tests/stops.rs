@@ -12,6 +12,7 @@ fn start(servers: &str, election: &str, options: &str, script: &str) -> Running 
     Elector::run(servers, "one", SHORT).words(options).word(election).script(script).start()
 }
 
+/// C7.
 #[test]
 fn the_programs_own_end_is_passed_on() {
     if !zk_ensemble::require() {
@@ -26,6 +27,7 @@ fn the_programs_own_end_is_passed_on() {
     }
 }
 
+/// C4 and C11.
 #[test]
 fn a_planned_stop_tells_how_it_went() {
     if !zk_ensemble::require() {
@@ -49,6 +51,7 @@ fn a_planned_stop_tells_how_it_went() {
     }
 }
 
+/// C11: the second signal kills at once.
 #[test]
 fn a_long_grace_is_given_in_full_and_a_second_signal_ends_it() {
     if !zk_ensemble::require() {
@@ -73,6 +76,7 @@ fn a_long_grace_is_given_in_full_and_a_second_signal_ends_it() {
     assert!(run.said().contains("received again: killing"), "{}", run.said());
 }
 
+/// C11: HUP goes to the program.
 #[test]
 fn other_signals_are_the_programs_and_a_pause_is_refused() {
     if !zk_ensemble::require() {

@@ -49,6 +49,7 @@ fn at_least_keeps_a_late_machine_from_running_the_job_again() {
     assert!(began.elapsed() >= Duration::from_secs(3));
 }
 
+/// C7.
 #[test]
 fn on_exit_restart_starts_again_in_the_same_term() {
     if !zk_ensemble::require() {

@@ -40,6 +40,7 @@ async fn an_expired_session_ends_the_term_and_the_next_one_leads() {
     assert!(notices.try_recv().is_ok());
 }
 
+/// E18: all servers there are, at once.
 #[tokio::test]
 async fn a_restarted_server_costs_no_leadership() {
     let mut server = TestServer::start().unwrap();

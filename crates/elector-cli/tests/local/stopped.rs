@@ -22,6 +22,7 @@ fn is_stopped_line(host: &Running) -> String {
     format!("the host, pid {}, is stopped", host.pid())
 }
 
+/// C2 where the stopped one hosts.
 #[test]
 fn all_stop_safely_and_go_on_when_it_continues() {
     let place = Place::new();

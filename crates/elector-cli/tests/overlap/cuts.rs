@@ -2,7 +2,7 @@
 //! ways that other programs fall for. Three times each in the gate with a session timeout of 6 s; in release twenty
 //! times each, with 6 s and with 10 s.
 
-use crate::common::{Elector, Running};
+use crate::common::{Elector, Running, SHORT_TIMEOUT, TICK};
 use crate::witness::{PYTHON, Witness};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -27,7 +27,8 @@ impl Pair {
     fn start(cut_off: SocketAddr, others: &str, election: &str, timeout: Duration) -> Pair {
         let proxy = Proxy::new(cut_off);
         let witness = Witness::new();
-        let options = format!("--session-timeout {}s", timeout.as_secs());
+        let tick = if timeout == SHORT_TIMEOUT { "--ensemble-tick 500ms" } else { "" };
+        let options = format!("--session-timeout {}s {tick}", timeout.as_secs());
         let contend = |servers: &str, id| witness.program(Elector::run(servers, id, &options).word(election));
         let mut leader = contend(&proxy.address().to_string(), "first").start();
         leader.wait_for("leading with token");
@@ -38,8 +39,7 @@ impl Pair {
     }
 
     /// Waits for the hand-over and judges it.
-    fn conclude(mut self, what: &str) {
-        self.next.wait_for("leading with token");
+    fn conclude(self, what: &str) {
         self.witness.until_terms(2);
         // Long enough for a line of whoever were still there.
         std::thread::sleep(Duration::from_millis(300));
@@ -178,4 +178,30 @@ fn e31_after_late_delivery_and_a_cut_no_two_programs_at_a_time() {
         std::thread::sleep(Duration::from_millis(2_700).saturating_sub(timeout / 8));
         pairs[0].proxy.release(Direction::Up);
     });
+}
+
+/// E25: the quorum leader stands still for three session timeouts, with what its client has asked; then it answers.
+#[test]
+fn e25_late_replies_of_a_quorum_leader_that_stood_still_revive_nobody() {
+    if !zk_ensemble::require() || !require_programs(&[PYTHON]) {
+        return;
+    }
+    let mut ensemble = Ensemble::builder(3).tick_time(TICK).start();
+    for round in 0..rounds(1, 10) {
+        let stopped = ensemble.leader_index();
+        let address = ensemble.servers()[stopped].address();
+        let others = ensemble.follower_indexes().into_iter();
+        let others: Vec<_> = others.map(|index| ensemble.servers()[index].address().to_string()).collect();
+        let election = format!("/e25-{round}");
+        let mut pair = Pair::start(address, &others.join(","), &election, SHORT_TIMEOUT);
+        ensemble.server(stopped).stop();
+        let until = Instant::now() + 3 * SHORT_TIMEOUT;
+        pair.next.wait_for("leading with token");
+        std::thread::sleep(until.saturating_duration_since(Instant::now()));
+        ensemble.server(stopped).cont();
+        std::thread::sleep(Duration::from_secs(1));
+        assert_eq!(pair.leader.said().matches("leading with token").count(), 1, "{}", pair.leader.said());
+        pair.conclude("e25");
+        ensemble.wait_until_serving();
+    }
 }

@@ -4,6 +4,7 @@ use elector_core::{Layout, Margins, OnDisconnect};
 
 use crate::support::{Story, ms};
 
+/// E20.
 #[test]
 fn a_shrunk_timeout_is_warned_of_and_counts_from_now_on() {
     let mut c = Story::leading();
@@ -23,6 +24,7 @@ fn a_shrunk_timeout_is_warned_of_and_counts_from_now_on() {
     assert_eq!(c.deadlines(), Some((6_840, 6_840)));
 }
 
+/// E20.
 #[test]
 fn a_shrunk_timeout_can_end_the_lease_that_was_held() {
     let mut c = Story::leading();
@@ -41,6 +43,7 @@ fn a_shrunk_timeout_can_end_the_lease_that_was_held() {
     ]);
 }
 
+/// E20.
 #[test]
 fn a_grown_timeout_is_not_believed() {
     let mut c = Story::leading();

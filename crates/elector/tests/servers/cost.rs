@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::support::{candidate, soon};
 use elector::{Elector, Leadership, Role};
-use zk_ensemble::{Direction, Ensemble, Proxy, Verdict, op};
+use zk_ensemble::{Direction, Ensemble, Proxy, Verdict, op, rounds};
 
 /// Long enough for whatever a hand-over sets off.
 const SETTLED: Duration = Duration::from_secs(1);
@@ -15,6 +15,7 @@ const HANDOVERS: usize = 12;
 /// Requests of one hand-over with the old leader's new enrolment, at most; probes and pings apart.
 const AT_MOST: usize = 6;
 
+/// E26.
 #[tokio::test]
 async fn a_hand_over_takes_as_few_requests_of_many_contenders_as_of_few() {
     if !zk_ensemble::require() {
@@ -31,7 +32,7 @@ async fn a_hand_over_takes_as_few_requests_of_many_contenders_as_of_few() {
         Verdict::Pass
     });
     let servers = proxy.address().to_string();
-    for contenders in [3, 12, 60] {
+    for contenders in [3, 12, rounds(60, 500)] {
         let path = format!("/cost-{contenders}");
         let mut queue = enrol(&servers, &path, contenders).await;
         // Who stands behind those that enrolled together has more to learn, once.

@@ -159,6 +159,7 @@ async fn a_socket_that_wakes_the_session_after_a_suspend_is_not_believed_either(
     assert!(matches!(cause(&world.happening().await), Some(DetachCause::Silent(_))));
 }
 
+/// E19.
 #[tokio::test(start_paused = true)]
 async fn a_server_that_is_behind_is_named_as_such() {
     let (mut world, mut peer) = World::attached("a,b").await;

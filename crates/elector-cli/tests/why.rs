@@ -5,7 +5,8 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{
-    Elector, LONG, Output, Running, SHORT, TICK, kill_both, number_after, shared_server, signal_process,
+    Elector, LONG, Output, Running, SHORT, SHORT_TIMEOUT, TICK, kill_both, number_after, parent_of,
+    shared_server, signal_process,
 };
 use rustix::process::Signal;
 use serde_json::Value;
@@ -170,6 +171,45 @@ fn a_deletion_and_a_silent_server_are_told_by_whoever_lost() {
     assert_eq!(told["ended"]["how"], "stopped-in-time");
     assert_eq!(told["ended"]["detail"], "no quorum answered");
     stop(run);
+}
+
+/// E21, and its lesser form: who was stopped does not know that by itself.
+#[test]
+fn a_stopped_elector_and_a_paused_machine_are_told_apart() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let servers = server.connect_string();
+    let mut stopped = contend(&servers, "why-stopped", "/paused");
+    let (first, _) = until_leading(&mut stopped);
+    term(&servers, "/paused", first, is_written);
+    let mut next = contend(&servers, "why-next", "/paused");
+    next.wait_for("waiting, 2nd of 2");
+    stopped.signal(Signal::STOP);
+    let (second, program) = until_leading(&mut next);
+    term(&servers, "/paused", first, |term| term["ended"]["how"] == "killed");
+    stopped.signal(Signal::CONT);
+    stopped.wait_for("lost after");
+    stop(stopped);
+    assert_eq!(ended(&servers, "/paused", first)["how"], "killed", "what it took for silent servers");
+
+    term(&servers, "/paused", second, is_written);
+    let keeping = parent_of(program);
+    next.signal(Signal::STOP);
+    for pid in [keeping, program] {
+        signal_process(pid, Signal::STOP);
+    }
+    std::thread::sleep(SHORT_TIMEOUT + 2 * TICK);
+    for pid in [program, keeping] {
+        signal_process(pid, Signal::CONT);
+    }
+    next.signal(Signal::CONT);
+    next.wait_for("lost after");
+    let told = term(&servers, "/paused", second, |term| term["ended"]["how"] == "killed-late");
+    // It did not lead longer than its lease, however late its program died.
+    assert!(told["led_ms"].is_u64(), "{told}");
+    stop(next);
 }
 
 /// Rows E16 and W19: what is written there by others is told of, and harms nobody.

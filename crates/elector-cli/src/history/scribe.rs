@@ -164,13 +164,13 @@ impl Task {
 /// Makes the record, or puts the ending into the one that is there.
 async fn write(history: &mut History, clock: LeaseClock, term: &mut Term) -> Result<(), HistoryError> {
     let now = clock.now();
-    let ended = term.ending.as_ref().map(|ending| Ended {
+    let own = term.ending.as_ref().map(|ending| Ended {
         how: ending.how.clone(),
         detail: ending.detail.clone(),
         led: Some(ending.at.saturating_sub(term.began)),
         ago: now.saturating_sub(ending.at),
     });
-    let fresh = Told { began_ago: now.saturating_sub(term.began), ended, ..term.told.clone() };
+    let fresh = Told { began_ago: now.saturating_sub(term.began), ended: own, ..term.told.clone() };
     for _ in 0..TRIES {
         if !term.made && history.create(term.token, &fresh.text()).await? {
             term.made = true;
@@ -182,18 +182,24 @@ async fn write(history: &mut History, clock: LeaseClock, term: &mut Term) -> Res
             term.made = false;
             continue;
         };
-        if fresh.ended.is_none() {
-            return Ok(());
-        }
+        let Some(ended) = &fresh.ended else { return Ok(()) };
         // What was told at its creation belongs to that moment, which the servers keep.
         let told = there.text.as_deref().and_then(Told::read).filter(|told| told.session == fresh.session);
-        let told = Told { ended: fresh.ended.clone(), ..told.unwrap_or_else(|| fresh.clone()) };
-        if history.replace(&there, &told.text()).await? {
+        let told = told.unwrap_or_else(|| fresh.clone());
+        if told.ended.as_ref().is_some_and(|before| knows_better(before, ended)) {
+            return Ok(());
+        }
+        if history.replace(&there, &Told { ended: Some(ended.clone()), ..told }.text()).await? {
             return Ok(());
         }
     }
     // Somebody writes there all the time; it is not worth more.
     Ok(())
+}
+
+/// One that was stopped takes its own silence for that of the servers; the process beside it does not.
+fn knows_better(before: &Ended, own: &Ended) -> bool {
+    before.how == How::Killed && own.how == How::StoppedInTime
 }
 
 fn refusal(error: &HistoryError) -> Entry {

@@ -152,7 +152,7 @@ impl Child {
         // Somebody could have been moved into the group from elsewhere.
         if no_child_left && group.is_none_or(Group::is_empty) {
             let stopping_took = self.stopping_since.map(|since| now.saturating_sub(since));
-            return Progress::Gone(Gone { ended, killed: self.killed, stopping_took });
+            return Progress::Gone(Gone { ended, killed: self.killed, stopping_took, at: now });
         }
         let left = tree::descendants(&[].into());
         self.stop_leftovers(&left, now);

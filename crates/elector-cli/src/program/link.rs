@@ -122,7 +122,7 @@ pub(super) fn take_event(socket: impl AsFd) -> Received<Event> {
             [3, ..] => Event::NotStarted(NotStarted::Failed(String::from_utf8_lossy(text).into_owned())),
             [4, ..] => Event::Ended,
             [5, left, ..] => Event::Stuck { left: usize::try_from(left).ok()? },
-            [6, how, value, why, took] => Event::Gone(gone(how, value, why, took)?),
+            [6, how, value, why, took, at] => Event::Gone(gone(how, value, why, took, at)?),
             _ => return None,
         })
     })
@@ -131,18 +131,18 @@ pub(super) fn take_event(socket: impl AsFd) -> Received<Event> {
 const KILLED: [Option<Killed>; 5] =
     [None, Some(Killed::Grace), Some(Killed::Deadline), Some(Killed::Asked), Some(Killed::LeftBehind)];
 
-fn gone_words(gone: &Gone) -> [u64; 5] {
+fn gone_words(gone: &Gone) -> [u64; 6] {
     let (how, value) = match gone.ended {
         Ended::Code(code) => (0, u64::from(code)),
         Ended::Signal(signal) => (1, number(signal)),
         Ended::Unseen => (2, 0),
     };
     let why = KILLED.iter().position(|known| *known == gone.killed).unwrap_or(0);
-    let took = gone.stopping_took.and_then(|took| u64::try_from(took.as_nanos()).ok()).unwrap_or(u64::MAX);
-    [6, how, value, why as u64, took]
+    let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    [6, how, value, why as u64, gone.stopping_took.map_or(u64::MAX, nanos), nanos(gone.at)]
 }
 
-fn gone(how: u64, value: u64, why: u64, took: u64) -> Option<Gone> {
+fn gone(how: u64, value: u64, why: u64, took: u64, at: u64) -> Option<Gone> {
     let ended = match how {
         0 => Ended::Code(u8::try_from(value).ok()?),
         1 => Ended::Signal(i32::try_from(value).ok()?),
@@ -150,7 +150,8 @@ fn gone(how: u64, value: u64, why: u64, took: u64) -> Option<Gone> {
         _ => return None,
     };
     let killed = *KILLED.get(usize::try_from(why).ok()?)?;
-    Some(Gone { ended, killed, stopping_took: (took != u64::MAX).then(|| Duration::from_nanos(took)) })
+    let stopping_took = (took != u64::MAX).then(|| Duration::from_nanos(took));
+    Some(Gone { ended, killed, stopping_took, at: Duration::from_nanos(at) })
 }
 
 fn number(value: i32) -> u64 {
@@ -218,7 +219,9 @@ mod tests {
     #[test]
     fn events_arrive_as_they_were_sent() {
         let (ours, theirs) = pair().unwrap();
-        let gone = |killed, took| Event::Gone(Gone { ended: Ended::Signal(9), killed, stopping_took: took });
+        let at = Duration::from_secs(90_000);
+        let gone =
+            |killed, took| Event::Gone(Gone { ended: Ended::Signal(9), killed, stopping_took: took, at });
         let events = [
             Event::Started { pid: 4711 },
             Event::NotStarted(NotStarted::TooLate),
@@ -228,8 +231,8 @@ mod tests {
             gone(None, None),
             gone(Some(Killed::Grace), Some(Duration::from_millis(7))),
             gone(Some(Killed::LeftBehind), Some(Duration::ZERO)),
-            Event::Gone(Gone { ended: Ended::Code(255), killed: None, stopping_took: None }),
-            Event::Gone(Gone { ended: Ended::Unseen, killed: None, stopping_took: None }),
+            Event::Gone(Gone { ended: Ended::Code(255), killed: None, stopping_took: None, at }),
+            Event::Gone(Gone { ended: Ended::Unseen, killed: None, stopping_took: None, at }),
         ];
         for event in &events {
             tell(&ours, event).unwrap();

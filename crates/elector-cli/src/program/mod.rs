@@ -152,4 +152,6 @@ pub(crate) struct Gone {
     pub(crate) killed: Option<Killed>,
     /// From the first signal of a stop until all was gone; `None` where no signal was needed.
     pub(crate) stopping_took: Option<Duration>,
+    /// When nothing was left any more, on the clock of the deadlines.
+    pub(crate) at: Duration,
 }

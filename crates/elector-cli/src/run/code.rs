@@ -42,7 +42,7 @@ mod tests {
     use crate::program::Killed;
 
     fn gone(ended: Ended, killed: Option<Killed>) -> Gone {
-        Gone { ended, killed, stopping_took: None }
+        Gone { ended, killed, stopping_took: None, at: std::time::Duration::ZERO }
     }
 
     #[test]

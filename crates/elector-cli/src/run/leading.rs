@@ -1,5 +1,6 @@
 //! One term: the machine of `term` between the leadership, the keeper and the signals.
 
+use super::telling::Course;
 use super::term::{Action, Finish, Input, Rules, Term};
 use super::{CONFIRM_LIMIT, KILL_MARGIN, Run, hosting, next_notice};
 use crate::log::{About, Entry, Level};
@@ -18,11 +19,10 @@ impl Run<'_> {
         let rules = self.rules(&token);
         let clock = self.keeper.clock();
         let mut term = Term::new(rules, clock.now());
-        let began = clock.now();
-        self.renew(&leadership);
+        let mut course = Course::beginning(clock.now());
+        self.renew(&leadership, &mut course);
         let mut finish = self.act(term.step(clock.now(), Input::Wake), number);
-        self.tell_the_beginning(number, began);
-        let mut first_loss = None;
+        self.tell_the_beginning(number, &course);
         let mut told_ending = false;
         let mut told_lost = false;
         let mut told_failed = false;
@@ -32,12 +32,12 @@ impl Run<'_> {
                 biased;
                 why = leadership.lost(), if !told_lost => {
                     told_lost = true;
-                    first_loss.get_or_insert(why);
+                    course.loss.get_or_insert(why);
                     Some(Input::Lost(self.reason(why)))
                 }
                 why = leadership.ending(), if !told_ending && !told_lost => {
                     told_ending = true;
-                    first_loss.get_or_insert(why);
+                    course.loss.get_or_insert(why);
                     Some(Input::Ending(self.reason(why)))
                 }
                 why = hosting::failed(self.host.as_ref()), if !told_failed => {
@@ -53,18 +53,19 @@ impl Run<'_> {
                 }
                 () = tokio::time::sleep(HAND_OVER_EVERY) => None,
             };
-            self.renew(&leadership);
+            self.renew(&leadership, &mut course);
             self.watchdog.feed();
             if let Some(input) = input {
+                course.note(&input);
                 let actions = term.step(clock.now(), input);
                 finish = self.act(actions, number);
             }
         }
         let ended = clock.now();
         match finish? {
-            Finish::Lost { end, late } => {
+            Finish::Lost { end } => {
                 drop(leadership);
-                self.tell_the_loss(number, first_loss, late, ended);
+                self.tell_the_loss(number, &course, ended);
                 end
             }
             Finish::Release { code, how, cause } => {
@@ -114,10 +115,10 @@ impl Run<'_> {
     }
 
     /// Hands the lease on to the keeper. The clock is read first, so that what is handed on is never too late.
-    fn renew(&self, leadership: &Leadership) {
-        let now = self.keeper.clock().now();
-        let deadline = now + leadership.remaining().saturating_sub(KILL_MARGIN);
-        self.keeper.renew(leadership.token().get(), deadline);
+    fn renew(&self, leadership: &Leadership, course: &mut Course) {
+        let (now, left) = (self.keeper.clock().now(), leadership.remaining());
+        course.lease(now, left);
+        self.keeper.renew(leadership.token().get(), now + left.saturating_sub(KILL_MARGIN));
     }
 
     fn narrate_term(&mut self, notice: &elector::Notice, token: &str, ending: bool) {

@@ -75,9 +75,8 @@ pub(super) struct Said {
 pub(super) enum Finish {
     /// Give the place up and end the run with this code; the text goes behind "resigned".
     Release { code: u8, how: String, cause: Cause },
-    /// Leadership is lost: end the run with this code, or contend again. `late`: the program was there still when
-    /// the lease had ended.
-    Lost { end: Option<u8>, late: bool },
+    /// Leadership is lost: end the run with this code, or contend again.
+    Lost { end: Option<u8> },
 }
 
 /// What a planned end of a term came of.
@@ -129,8 +128,6 @@ pub(super) struct Term {
     failed: Option<String>,
     /// Set from the first word of a loss on. The first reason stays: it is the cause of the others.
     lost: Option<String>,
-    /// The term was over while a program was there.
-    late: bool,
     /// The program ended before anybody asked it to.
     ended_by_itself: bool,
 }
@@ -147,7 +144,6 @@ impl Term {
             asked: None,
             failed: None,
             lost: None,
-            late: false,
             ended_by_itself: false,
             rules,
         }
@@ -273,10 +269,7 @@ impl Term {
     fn lose(&mut self, now: Duration, why: String) -> Vec<Action> {
         self.lost.get_or_insert(why);
         match self.state {
-            State::Program => {
-                self.late = true;
-                vec![Action::Stop(Stop::Now)]
-            }
+            State::Program => vec![Action::Stop(Stop::Now)],
             State::Done => Vec::new(),
             State::Holding { code, .. } => self.lost_with(now, "the program had ended before", Some(code)),
             State::Delay { .. } | State::BackOff { .. } | State::TooLate => {
@@ -409,7 +402,7 @@ impl Term {
         let after = compact(now.saturating_sub(self.began));
         let mut actions =
             vec![say(Level::Warn, About::Lost, &format!("lost after {after}: {why}; {program}"))];
-        actions.extend(self.finish(Finish::Lost { end, late: self.late }));
+        actions.extend(self.finish(Finish::Lost { end }));
         actions
     }
 

@@ -56,13 +56,13 @@ impl Story {
 
     fn gone(&mut self, ended: Ended) -> Vec<String> {
         assert!(self.program(Event::Ended).is_empty());
-        self.program(Event::Gone(Gone { ended, killed: None, stopping_took: None }))
+        self.program(Event::Gone(Gone { ended, killed: None, stopping_took: None, at: self.at }))
     }
 
     fn stopped(&mut self, ended: Ended, killed: Option<Killed>) -> Vec<String> {
         assert!(self.program(Event::Ended).is_empty());
         let took = Some(Duration::from_millis(310));
-        self.program(Event::Gone(Gone { ended, killed, stopping_took: took }))
+        self.program(Event::Gone(Gone { ended, killed, stopping_took: took, at: self.at }))
     }
 }
 
@@ -74,8 +74,8 @@ fn short(action: Action) -> String {
         Action::Forward(signal) => format!("forward {}", signal_name(signal.as_raw())),
         Action::Say(said) => format!("say {}", said.message),
         Action::Finish(Finish::Release { code, how, .. }) => format!("release, {code}: {how}"),
-        Action::Finish(Finish::Lost { end: None, .. }) => "contend again".into(),
-        Action::Finish(Finish::Lost { end: Some(code), .. }) => format!("end with {code}"),
+        Action::Finish(Finish::Lost { end: None }) => "contend again".into(),
+        Action::Finish(Finish::Lost { end: Some(code) }) => format!("end with {code}"),
     }
 }
 
@@ -187,7 +187,7 @@ fn a_program_that_ended_by_itself_is_not_run_again_because_of_a_loss() {
     let mut story = Story::running(rules());
     assert!(story.program(Event::Ended).is_empty());
     assert_eq!(story.then(Input::Lost("session expired".into())), ["kill"]);
-    let gone = Gone { ended: Ended::Code(0), killed: None, stopping_took: None };
+    let gone = Gone { ended: Ended::Code(0), killed: None, stopping_took: None, at: Duration::ZERO };
     let ended = story.program(Event::Gone(gone));
     assert_eq!(ended.last().map(String::as_str), Some("end with 0"));
 }

@@ -128,6 +128,15 @@ pub(crate) fn log_format(words: &[OsString], env: &Environment) -> Format {
     if said == Some("json") { Format::Json } else { Format::Text }
 }
 
+/// What stands behind a `--local` without a directory, where that is followed by an election as well.
+fn behind_local(words: &[OsString]) -> Option<String> {
+    let mut behind = own_words(words).skip_while(|word| *word != "--local").skip(1);
+    let is_path = |word: &OsString| word.to_str().is_some_and(|word| word.starts_with(['/', '.', '~']));
+    let directory = behind.next().filter(|word| is_path(word))?;
+    behind.next().filter(|word| is_path(word))?;
+    Some(crate::text::escape(&directory.to_string_lossy()))
+}
+
 fn command(words: &[OsString]) -> Option<&str> {
     own_words(words).filter_map(|word| word.to_str()).find(|word| COMMANDS.contains(word))
 }
@@ -179,6 +188,9 @@ fn explain(error: &clap::Error, words: &[OsString]) -> String {
             format!("no command given; there are {} (elector --help)", known_commands())
         }
         ErrorKind::UnknownArgument if !argument.starts_with('-') => match command(words) {
+            _ if let Some(directory) = behind_local(words) => {
+                format!("unexpected {argument}; a directory is given in one word: --local={directory}")
+            }
             Some("run") if words.iter().any(|word| word == "--") => {
                 format!("unexpected {argument}: one election only, then -- and the program")
             }

@@ -200,6 +200,8 @@ fn each_bad_line_gets_one_line_that_names_it() {
             &["--listen 10.0.0.1:2181", "--allow-remote", "no TLS"],
         ),
         ("status -z a /b c", &["unexpected c"]),
+        ("status --local ./dir /b", &["unexpected /b", "--local=./dir"]),
+        ("run --local /dir /b -- x", &["unexpected /b", "--local=/dir"]),
         ("check -z a --log-format json /b", &["--log-format json", "text only"]),
     ] {
         let error = parse(&words(line), &environment(&[])).expect_err(line);

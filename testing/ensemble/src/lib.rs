@@ -35,6 +35,6 @@ pub use onlooker::{Gone, Kind, NodeStat, Onlooker, Trouble};
 pub use peers::{Peer, kazoo_python, require_kazoo, require_peers, start_curator_latch, start_go_master};
 pub use ports::Port;
 pub use proxy::Proxy;
-pub use requirement::{RELEASE, REQUIRE_ALL, require, require_programs, rounds};
+pub use requirement::{RELEASE, REQUIRE_ALL, require, require_namespaces, require_programs, rounds};
 pub use server::Server;
 pub use spawn::{Owned, bound_command, spawn};

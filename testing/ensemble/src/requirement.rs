@@ -4,6 +4,7 @@
 //! where a test that cannot run fails, so that "all passed" never means "nothing was tried".
 
 use std::path::Path;
+use std::process::Command;
 
 use crate::server::{LOGGER_JAR, ZOOKEEPER_JAR};
 
@@ -43,6 +44,28 @@ pub fn require_programs(programs: &[&str]) -> bool {
     available(programs, &[])
 }
 
+/// The words that start a program in namespaces of its own: `unshare` with `options`, for an ordinary user in a user
+/// namespace in which it is root. `None`, said as by [`require`], where the system refuses that.
+///
+/// # Panics
+/// As [`require`].
+#[must_use]
+pub fn require_namespaces(options: &[&'static str]) -> Option<Vec<&'static str>> {
+    if !require_programs(&["unshare", "mount"]) {
+        return None;
+    }
+    let as_root: &[&str] =
+        if rustix::process::geteuid().is_root() { &[] } else { &["--user", "--map-root-user"] };
+    let words = [&["unshare"], as_root, options].concat();
+    let tried = Command::new(words[0]).args(&words[1..]).arg("true").output().expect("it is on the path");
+    if tried.status.success() {
+        return Some(words);
+    }
+    let refused = format!("{}: {}", words.join(" "), String::from_utf8_lossy(&tried.stderr).trim());
+    lacks(&refused, "it takes root with CAP_SYS_ADMIN, or user namespaces");
+    None
+}
+
 /// Whether all these are here; if not, says or panics as [`require`].
 pub(crate) fn available(programs: &[&str], files: &[&str]) -> bool {
     let no_program = programs.iter().filter(|name| !on_path(name)).map(|name| format!("no program {name}"));
@@ -51,13 +74,20 @@ pub(crate) fn available(programs: &[&str], files: &[&str]) -> bool {
     if missing.is_empty() {
         return true;
     }
-    let missing = missing.join(", ");
-    assert!(!is_set(REQUIRE_ALL), "{missing}: run scripts/setup");
+    lacks(&missing.join(", "), "run scripts/setup");
+    false
+}
+
+/// Says what a test lacks and how to mend it.
+///
+/// # Panics
+/// When `ELECTOR_REQUIRE_ALL=1`.
+fn lacks(what: &str, mend: &str) {
+    assert!(!is_set(REQUIRE_ALL), "{what}: {mend}");
     // Written past the test harness's capture, which would show it only when the test fails.
     let name = std::thread::current().name().unwrap_or("a test").to_owned();
-    let line = format!("SKIPPED: {name}, because {missing}: run scripts/setup\n");
+    let line = format!("SKIPPED: {name}, because {what}: {mend}\n");
     let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
-    false
 }
 
 fn is_set(variable: &str) -> bool {

@@ -4,7 +4,7 @@ use crate::common::{Elector, LONG, Output};
 use crate::support::{PROGRAM, Place, SHORT, stop};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
-use zk_ensemble::require_programs;
+use zk_ensemble::require_namespaces;
 
 fn refused(output: &Output, parts: &[&str]) {
     assert_eq!(output.code, Some(2), "{}", output.stderr);
@@ -64,12 +64,11 @@ fn what_is_no_directory_or_cannot_be_written_is_refused() {
     refused(&place.status(""), &[&path, "not a directory"]);
     fs::remove_file(&place.path).expect("ours");
 
-    if !require_programs(&["unshare", "mount"]) || !rustix::process::geteuid().is_root() {
-        return;
-    }
+    let Some(mut through) = require_namespaces(&["--mount"]) else { return };
     fs::create_dir(&place.path).expect("made");
     let script = "mount -t tmpfs -o ro,mode=700 tmpfs \"$0\" && exec \"$@\"";
-    let output = try_here(&place).through(&["unshare", "-m", "sh", "-c", script, &path]).output();
+    through.extend(["sh", "-c", script, &path]);
+    let output = try_here(&place).through(&through).output();
     refused(&output, &[&path, "read-only"]);
 }
 

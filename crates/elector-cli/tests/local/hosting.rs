@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
-use zk_ensemble::{bound_command, require_programs};
+use zk_ensemble::{bound_command, require_namespaces, require_programs};
 
 #[test]
 fn the_first_hosts_and_the_next_follows_it_in_both_things() {
@@ -92,9 +92,7 @@ fn no_terminal_stops_a_host() {
 
 #[test]
 fn a_new_boot_ends_the_sessions_of_the_last_one() {
-    if !require_programs(&["unshare", "mount"]) || !rustix::process::geteuid().is_root() {
-        return;
-    }
+    let Some(mut through) = require_namespaces(&["--mount"]) else { return };
     let place = Place::new();
     let long = "--session-timeout 600s";
     let mut first = place.run("first", long).word("/job").script(PROGRAM).start();
@@ -110,7 +108,8 @@ fn a_new_boot_ends_the_sessions_of_the_last_one() {
     let script = "mount --bind \"$0\" /proc/sys/kernel/random/boot_id && exec \"$@\"";
     let id = id.to_str().expect("plain");
     let third = place.run("third", long).word("/job").script(PROGRAM);
-    let mut third = third.through(&["unshare", "-m", "sh", "-c", script, id]).start();
+    through.extend(["sh", "-c", script, id]);
+    let mut third = third.through(&through).start();
     third.wait_for("leading with token");
     stop(third);
 }

@@ -57,13 +57,17 @@ pub(crate) struct Parcel(Arc<Charged>);
 #[derive(Debug)]
 struct Charged {
     bytes: Bytes,
+    /// What was added to `all` for it.
+    taken: usize,
     all: Arc<AtomicUsize>,
 }
 
 impl Parcel {
+    /// Counts the memory that `bytes` holds, which is up to twice what is in it.
     pub(crate) fn new(bytes: BytesMut, all: &Arc<AtomicUsize>) -> Self {
-        all.fetch_add(bytes.len() + PARCEL_OVERHEAD, Ordering::Relaxed);
-        Self(Arc::new(Charged { bytes: bytes.freeze(), all: Arc::clone(all) }))
+        let taken = bytes.capacity() + PARCEL_OVERHEAD;
+        all.fetch_add(taken, Ordering::Relaxed);
+        Self(Arc::new(Charged { bytes: bytes.freeze(), taken, all: Arc::clone(all) }))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -73,7 +77,7 @@ impl Parcel {
 
 impl Drop for Charged {
     fn drop(&mut self) {
-        self.all.fetch_sub(self.bytes.len() + PARCEL_OVERHEAD, Ordering::Relaxed);
+        self.all.fetch_sub(self.taken, Ordering::Relaxed);
     }
 }
 

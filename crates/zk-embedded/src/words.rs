@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -169,6 +170,7 @@ impl Report<'_> {
         if let Some(open) = open_files() {
             line("open_file_descriptor_count", &open);
         }
+        line("max_file_descriptor_count", &most_open_files());
         line("global_sessions", &self.counts.sessions);
         line("uptime", &self.uptime.as_millis());
         lines
@@ -177,4 +179,9 @@ impl Report<'_> {
 
 fn open_files() -> Option<usize> {
     Some(std::fs::read_dir("/proc/self/fd").ok()?.count())
+}
+
+/// Without a limit, the largest number that Apache's server can print.
+fn most_open_files() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(i64::MAX.unsigned_abs())
 }

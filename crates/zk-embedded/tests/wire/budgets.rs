@@ -113,6 +113,22 @@ fn an_event_for_many_is_there_once() {
     server.assert_bounded();
 }
 
+/// W16: a hundred that ask for thousands of events each and read none.
+#[test]
+fn events_that_nobody_reads_take_bounded_memory() {
+    let server = Apart::start();
+    let mut honest = Client::connect(server.address, LONG);
+    let mut deaf: Vec<Client> = (0..100).map(|_| Client::connect(server.address, LONG)).collect();
+    for (client, who) in deaf.iter_mut().zip(0..) {
+        // None of them is there, so that each has its event at once.
+        let data = (0..6_000).map(|number| format!("/{}-{who}-{number}", "x".repeat(80))).collect();
+        let (exist, child) = (Vec::new(), Vec::new());
+        client.send(&Request::SetWatches { relative_zxid: 1, data, exist, child });
+        assert!(honest.call(&exists("/", false)).1.is_ok());
+    }
+    server.assert_bounded();
+}
+
 /// Those who do not read lose what waits for them, not those who do.
 #[test]
 fn who_reads_is_not_cut_off_for_those_who_do_not() {

@@ -31,8 +31,11 @@ fn from_elsewhere(address: SocketAddr) -> TcpStream {
 fn a_crowd_keeps_no_honest_client_out() {
     const IDLE: usize = 10_000;
     const HALF_OPEN: usize = 100;
-    let most = getrlimit(Resource::Nofile).maximum;
-    setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).unwrap();
+    // Both ends of some, and this end of all.
+    let files = Some(2 * (IDLE + HALF_OPEN) as u64);
+    let most = getrlimit(Resource::Nofile).maximum.max(files);
+    setrlimit(Resource::Nofile, Rlimit { current: files, maximum: most })
+        .expect("20 200 open files: raise the hard limit (ulimit -Hn), or be root");
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let server = Server::start(Config::default(), vec![Listener::Tcp(listener)]).unwrap();

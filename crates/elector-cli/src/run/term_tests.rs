@@ -242,6 +242,7 @@ fn nothing_is_started_once_the_lease_is_ending() {
     );
 }
 
+/// C14.
 #[test]
 fn a_start_after_the_deadline_waits_for_the_word_of_the_loss() {
     let mut story = Story::new(rules());
@@ -251,6 +252,7 @@ fn a_start_after_the_deadline_waits_for_the_word_of_the_loss() {
     assert_eq!(lost.last().map(String::as_str), Some("contend again"));
 }
 
+/// C14.
 #[test]
 fn a_loss_told_while_the_start_is_under_way_ends_either_way() {
     let mut story = Story::new(rules());

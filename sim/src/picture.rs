@@ -3,55 +3,26 @@
 //! What a person should see at a glance: two green bars one above the other, or a green bar that goes on behind the
 //! end of its znode below.
 
+mod canvas;
+pub mod witness;
+
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use crate::plan::Plan;
 use crate::record::What;
 use crate::story;
 use crate::world::Outcome;
+use canvas::{Canvas, LANE, TOP};
 
-/// Pixels of a second, of a lane, and beside the lanes.
-const SECOND_WIDTH: f64 = 18.0;
-const LANE: f64 = 34.0;
-const LEFT: f64 = 70.0;
-const TOP: f64 = 40.0;
-
-struct Canvas {
-    svg: String,
-}
-
-impl Canvas {
-    fn bar(&mut self, lane: f64, from: u64, to: u64, height: f64, color: &str, words: &str) {
-        let (x, end) = (x(from), x(to));
-        let y = TOP + lane * LANE;
-        let width = (end - x).max(1.0);
-        let words = escape(words);
-        let _ = writeln!(
-            self.svg,
-            r#"<rect x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}" fill="{color}"><title>{words}</title></rect>"#
-        );
-    }
-
-    fn text(&mut self, x: f64, y: f64, words: &str) {
-        let _ = writeln!(self.svg, r#"<text x="{x:.1}" y="{y:.1}">{}</text>"#, escape(words));
-    }
-}
-
-fn x(at: u64) -> f64 {
-    LEFT + at as f64 / 1e9 * SECOND_WIDTH
-}
-
-fn escape(words: &str) -> String {
-    words.replace('&', "&amp;").replace('<', "&lt;")
-}
+/// Pixels of a second.
+const SCALE: f64 = 18.0;
 
 /// An SVG of a world whose record was kept.
 pub fn draw(plan: &Plan, outcome: &Outcome) -> String {
     let entries = outcome.record.entries();
     let end = entries.last().map_or(0, |entry| entry.at);
     let lanes = plan.contenders as f64;
-    let mut canvas = Canvas { svg: String::new() };
+    let mut canvas = Canvas::new(0, SCALE);
     let mut terms: BTreeMap<(u8, u64), u64> = BTreeMap::new();
     let mut deadlines: BTreeMap<u8, u64> = BTreeMap::new();
     let mut znodes: BTreeMap<u64, u64> = BTreeMap::new();
@@ -98,14 +69,13 @@ pub fn draw(plan: &Plan, outcome: &Outcome) -> String {
     }
     canvas.text(8.0, TOP + lanes * LANE + 10.0, "znodes");
     canvas.text(8.0, TOP + (lanes + 2.2) * LANE + 10.0, "faults");
-    let title = outcome.violation.clone().unwrap_or_else(|| "nothing was wrong".to_owned());
+    let title = match (&outcome.violation, outcome.overlaps) {
+        (Some(wrong), _) => wrong.clone(),
+        (None, 0) => "nothing was wrong".to_owned(),
+        (None, overlaps) => format!("overlaps: {overlaps}"),
+    };
     canvas.text(8.0, 16.0, &format!("{}: {title}", story::head(plan)));
-    let (width, height) = (x(end) + 20.0, TOP + (lanes + 4.2) * LANE);
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
-         font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n{}</svg>\n",
-        canvas.svg
-    )
+    canvas.finish(end, lanes + 4.2)
 }
 
 /// A term, and in pale what was left of its lease when it ended.

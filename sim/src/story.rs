@@ -52,11 +52,12 @@ pub fn tell(plan: &Plan, outcome: &Outcome) -> String {
 
 /// The plan as a test keeps it: `sim/tests/kept.rs`.
 pub fn keep(plan: &Plan) -> String {
-    let faults = plan.faults.iter().map(|fault| {
-        let what = format!("{:?}", fault.what);
-        format!("        ({}, {}, Trouble::{what}),\n", fault.at, fault.lasts)
-    });
-    format!("    Kept {{ seed: {}, faults: &[\n{}    ] }},\n", plan.seed, faults.collect::<String>())
+    let mut text = "    let faults = &[\n".to_owned();
+    for Fault { at, lasts, what } in &plan.faults {
+        let _ = writeln!(text, "        ({at}, {lasts}, Trouble::{what:?}),");
+    }
+    let _ = writeln!(text, "    ];\n    Kept {{ seed: {}, faults }}.holds();", plan.seed);
+    text
 }
 
 fn time(at: u64) -> String {

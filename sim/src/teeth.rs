@@ -43,35 +43,25 @@ pub fn named(name: &str) -> Option<Tooth> {
 /// processes, the server's own pipeline; or where it takes a coincidence that a test can bring about at once.
 pub const fn catcher(tooth: Tooth) -> Catcher {
     use Catcher::{Seeds, Test};
-    const STORIES: (&str, &str) = ("elector-core", "stories");
+    const LEASE: &str = "lease::tests::the_lag_counts_from_the_receipt_and_ends_at_the_sending";
+    const fn story(name: &'static str) -> Catcher {
+        Test("elector-core", "stories", name)
+    }
     match tooth {
-        Tooth::BaseFromReceipt => Test(
-            "elector-core",
-            "lib",
-            "lease::tests::the_lag_counts_from_the_receipt_and_ends_at_the_sending",
-        ),
-        Tooth::SessionEndIgnored => {
-            Test(STORIES.0, STORIES.1, "session::expired_while_leading_the_term_is_lost_at_once")
-        }
+        Tooth::BaseFromReceipt | Tooth::LagFromSending => Test("elector-core", "lib", LEASE),
+        Tooth::LateAnswerRevives => story("connection::a_late_answer_revives_nothing_and_moves_no_deadline"),
+        Tooth::SessionEndIgnored => story("session::expired_while_leading_the_term_is_lost_at_once"),
         Tooth::StaleListBelieved => {
-            Test(STORIES.0, STORIES.1, "audit::it_audits_only_once_a_probe_was_answered_on_this_connection")
+            story("audit::it_audits_only_once_a_probe_was_answered_on_this_connection")
         }
-        Tooth::OldSessionTrusted => Test(
-            STORIES.0,
-            STORIES.1,
-            "ambiguous::a_znode_with_our_guid_that_another_session_owns_is_not_ours",
-        ),
-        Tooth::LookWithoutSync => {
-            Test(STORIES.0, STORIES.1, "ambiguous::not_found_it_is_created_again_under_a_fresh_guid")
+        Tooth::OldSessionTrusted => {
+            story("ambiguous::a_znode_with_our_guid_that_another_session_owns_is_not_ours")
         }
-        Tooth::AmbiguityForgotten => Test(
-            STORIES.0,
-            STORIES.1,
-            "ambiguous::leaving_closes_the_session_because_something_may_still_come",
-        ),
-        Tooth::RestoringActedUpon => {
-            Test(STORIES.0, STORIES.1, "gone::nor_when_both_are_told_as_watches_are_set_again")
+        Tooth::LookWithoutSync => story("ambiguous::not_found_it_is_created_again_under_a_fresh_guid"),
+        Tooth::AmbiguityForgotten => {
+            story("ambiguous::leaving_closes_the_session_because_something_may_still_come")
         }
+        Tooth::RestoringActedUpon => story("gone::nor_when_both_are_told_as_watches_are_set_again"),
         Tooth::LostIsNotSent => {
             Test("zk-session", "session", "requests::not_sent_and_outcome_unknown_are_told_apart_to_the_byte")
         }

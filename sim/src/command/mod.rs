@@ -16,6 +16,7 @@ usage: elector-sim run [--seeds FROM..TO] [--threads N]   play seeds; the first 
        elector-sim seed N [--whole] [--keep]              tell the story of one seed, shrunk if it goes wrong
        elector-sim peers [--seeds FROM..TO]               the same faults under other programs' rules
        elector-sim picture N --out FILE [--rules curator|one-znode]        one seed as an SVG
+       elector-sim picture --record FILE --out FILE                        a real run's record as an SVG
        elector-sim teeth [--only NAME] [--share N --offset K] [--most N]   rules left out, and which seed notices";
 
 /// Runs the command that these arguments name.
@@ -48,6 +49,10 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode, String> {
                 Some(other) => return Err(format!("no such rules: {other}")),
             };
             let out = rest.value("--out")?.ok_or("--out names the file to be written")?;
+            if let Some(file) = rest.value("--record")? {
+                rest.nothing_more()?;
+                return picture::draw_record(&file, &out);
+            }
             let seed = rest.positional()?.ok_or("which seed?")?;
             rest.nothing_more()?;
             return picture::draw(seed, rules, &out);

@@ -103,7 +103,7 @@ fn credentials_that_the_servers_refuse_are_not_tried_for_ever() {
         .script("echo must not run")
         .output();
     assert_eq!(output.code, Some(2), "{}", output.stderr);
-    assert!(output.stderr.contains("credentials"), "{}", output.stderr);
+    assert_eq!(output.stderr.matches("credentials").count(), 1, "{}", output.stderr);
     assert!(!output.stderr.contains("hunter2") && output.stdout.is_empty(), "{}", output.stderr);
 }
 

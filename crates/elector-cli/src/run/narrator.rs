@@ -136,6 +136,7 @@ impl Narrator {
             }
             // The refusal itself is told as the end of the run.
             Notice::SessionEnded { cause } if cause.contains("credentials refused") => Vec::new(),
+            Notice::Warning(text) if text.contains("refused the credentials") => Vec::new(),
             Notice::SessionEnded { cause } => {
                 self.waiting_said = None;
                 let message = format!("the session ended ({}); contending anew", escape(cause));

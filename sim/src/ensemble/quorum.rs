@@ -35,8 +35,21 @@ struct Seat {
     /// The timeout in force, in nanoseconds.
     timeout: u64,
     deadline: u64,
+    /// A shorter one that its client may not have heard of yet: it takes force with the first word of that
+    /// connection. That such an answer is lost, where the servers' limits differ, the guarantees exclude.
+    shrinks_to: Option<u64>,
     /// The server that may write for it.
     owner: usize,
+}
+
+impl Seat {
+    /// Its client was heard through this server.
+    fn touch(&mut self, server: usize, now: u64) {
+        if self.owner == server {
+            self.timeout = self.shrinks_to.take().unwrap_or(self.timeout);
+        }
+        self.deadline = now + self.timeout;
+    }
 }
 
 /// One that leads nobody but does not know it yet.
@@ -77,17 +90,17 @@ impl Quorum {
         match &mut self.deposed {
             Some(deposed) if deposed.server == server => {
                 if let Some(seat) = deposed.sessions.get_mut(&session) {
-                    seat.deadline = sink.now + seat.timeout;
+                    seat.touch(server, sink.now);
                 }
             }
-            _ => self.touch_quietly(session, sink),
+            _ => self.touch_quietly(server, session, sink),
         }
     }
 
-    pub(crate) fn touch_quietly(&mut self, session: i64, sink: &mut Sink<'_>) {
+    pub(crate) fn touch_quietly(&mut self, server: usize, session: i64, sink: &mut Sink<'_>) {
         let epoch = self.epoch;
         if let Some(seat) = self.sessions.get_mut(&session) {
-            seat.deadline = sink.now + seat.timeout;
+            seat.touch(server, sink.now);
             sink.after(seat.timeout, Later::Expire { session, epoch });
         }
     }
@@ -169,7 +182,7 @@ impl Ensemble {
         if self.reaches_leader(server, epoch) {
             if let Change::Open { session, timeout_ms } = change {
                 let timeout = timeout_ms as u64 * MS;
-                let seat = Seat { timeout, deadline: sink.now + timeout, owner: server };
+                let seat = Seat { timeout, deadline: sink.now + timeout, shrinks_to: None, owner: server };
                 self.quorum.sessions.insert(session, seat);
                 sink.after(timeout, Later::Expire { session, epoch });
             }
@@ -285,9 +298,13 @@ impl Ensemble {
         let Some(seat) = table.get_mut(&session) else {
             return self.revalidated(conn, session, 0, sink);
         };
-        seat.timeout = timeout_ms as u64 * MS;
+        let timeout = timeout_ms as u64 * MS;
+        seat.shrinks_to = (timeout < seat.timeout).then_some(timeout);
+        seat.timeout = seat.timeout.max(timeout);
         seat.deadline = sink.now + seat.timeout;
         seat.owner = server;
+        // What it was heard of before is no word of this connection.
+        self.servers[server].touched.remove(&session);
         sink.after(seat.timeout, Later::Expire { session, epoch });
         self.revalidated(conn, session, timeout_ms, sink);
     }
@@ -437,7 +454,10 @@ impl Ensemble {
             .map(|(session, created_ms)| {
                 let timeout = *created_ms as u64 * MS;
                 sink.later.push((sink.now + timeout, Later::Expire { session: *session, epoch }));
-                (*session, Seat { timeout, deadline: sink.now + timeout, owner: usize::MAX })
+                (
+                    *session,
+                    Seat { timeout, deadline: sink.now + timeout, shrinks_to: None, owner: usize::MAX },
+                )
             })
             .collect();
         sink.note(What::QuorumLeader, leader as u64, epoch);

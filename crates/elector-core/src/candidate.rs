@@ -19,13 +19,17 @@ use crate::single::Single;
 use crate::tenure::{Entropy, Goal, Tenure, Term};
 
 /// One participant of one election on one session of its own.
-#[derive(Debug)]
+///
+/// A clone is the same participant in another course of events, for searches through all of them: it draws the
+/// same random numbers, so two of them must never meet in one election. Two that have the same hash, and whose
+/// sources of random numbers stand at the same point, go on alike.
+#[derive(Debug, Clone, Hash)]
 pub struct Candidate {
     tenure: Tenure,
     line: Line,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Hash)]
 enum Line {
     Queue(Queue),
     Single(Single),

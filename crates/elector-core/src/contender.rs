@@ -8,7 +8,7 @@ use crate::layout::{Family, Layout};
 const WORN_OUT: u32 = 2_147_000_000;
 
 /// A live entry in the queue: a child whose last ten characters are digits.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Contender {
     /// The child's name, under the election path.
     pub name: String,

@@ -7,7 +7,7 @@ use crate::layout::{Family, Layout};
 use crate::lease::Timing;
 
 /// What no retry can mend.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// An access control list forbids what the election needs.
@@ -95,7 +95,7 @@ impl fmt::Display for Foreign<'_> {
 }
 
 /// The session timeout is too short for the probes and the graces that it must hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BudgetError(pub(crate) Timing);
 
 impl BudgetError {
@@ -182,7 +182,7 @@ impl fmt::Display for Lost {
 }
 
 /// What an operator should hear about, though the election goes on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Warning {
     /// A re-attachment negotiated less than the session had.

@@ -33,7 +33,7 @@ const COMFORTABLE: Duration = Duration::from_millis(2_600);
 const ACKS_PER_LAG: u32 = 64;
 
 /// What the operator chose around the lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Margins {
     /// The ensemble's tickTime, if known. Without it a tick of half the session timeout is
     /// assumed, the longest that an ensemble's defaults allow.
@@ -43,7 +43,7 @@ pub struct Margins {
 }
 
 /// The periods that follow from a session timeout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Timing {
     /// T: the smallest timeout negotiated in the session's life.
     pub timeout: Duration,
@@ -58,7 +58,7 @@ pub struct Timing {
 }
 
 /// The two ends of a lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Deadlines {
     /// D_term: the work is told to stop.
     pub term: Moment,
@@ -131,7 +131,7 @@ impl Timing {
 }
 
 /// One candidate's lease: what its session was last proved to be worth.
-#[derive(Debug)]
+#[derive(Debug, Clone, Hash)]
 pub(crate) struct Lease {
     margins: Margins,
     timing: Timing,
@@ -139,7 +139,7 @@ pub(crate) struct Lease {
     connection: Option<Connection>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Hash)]
 struct Connection {
     number: u64,
     connect_sent: Moment,
@@ -147,7 +147,7 @@ struct Connection {
 }
 
 /// An acknowledged request of any kind: the server we talk to has heard from us.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 struct Ack {
     sent: Moment,
     received: Moment,

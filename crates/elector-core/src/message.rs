@@ -7,12 +7,12 @@ use crate::moment::Moment;
 use crate::token::Token;
 
 /// Names one request of a candidate; never used twice by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
 /// Something that a candidate wants asked. Names are children of the election path; the empty
 /// name is the election path itself (layout `single`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Request {
     /// Create whatever is missing of the path under which znodes are made.
     EnsureParents,
@@ -74,7 +74,7 @@ impl Request {
 }
 
 /// A good reply.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// The znode was made.
     Created {
@@ -99,7 +99,7 @@ pub enum Answer {
 }
 
 /// A reply that refuses the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// No such znode (or parent).
     NoNode,
@@ -116,7 +116,7 @@ pub enum Refusal {
 }
 
 /// What happened to a watched znode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Change {
     /// It is gone.
     Deleted,
@@ -125,7 +125,7 @@ pub enum Change {
 }
 
 /// How a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SessionEnd {
     /// The servers have expired it.
     Expired,
@@ -138,7 +138,7 @@ pub enum SessionEnd {
 }
 
 /// Whether a leader goes on while its lease lasts when no server is connected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum OnDisconnect {
     /// Lead on until the deadline.
     #[default]
@@ -149,7 +149,7 @@ pub enum OnDisconnect {
 
 /// What a candidate is told. Everything from one read of the socket is told one by one, in order,
 /// and then [`Input::Drained`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Input {
     /// The application wants to lead. Only for a candidate at rest: new, or after [`Output::Left`].
     Campaign,
@@ -221,7 +221,7 @@ pub enum Input {
 }
 
 /// What a candidate wants done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Output {
     /// Send this request on the present connection.
     Send(RequestId, Request),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// A reading of the monotonic clock that goes on during suspend. Arithmetic saturates: a deadline
 /// that cannot be represented is the earliest or the latest moment, never a panic.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Moment(Duration);
 
 impl Moment {

@@ -8,7 +8,7 @@ use crate::message::RequestId;
 use crate::moment::Moment;
 
 /// The rhythm of one candidate's probes. At most one is outstanding.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub(crate) struct Pulse {
     outstanding: Option<Outstanding>,
     last_sent: Option<Moment>,
@@ -19,7 +19,7 @@ pub(crate) struct Pulse {
     jitter: u32,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Hash)]
 struct Outstanding {
     id: RequestId,
     give_up: Moment,

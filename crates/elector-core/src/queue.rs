@@ -47,7 +47,7 @@ const VANISHED_MOST: u32 = 50;
 const SURVEY_HOLDS: Duration = Duration::from_secs(60);
 
 /// One candidate's place in the queue, or its way there.
-#[derive(Debug)]
+#[derive(Debug, Clone, Hash)]
 pub(crate) struct Queue {
     layout: Layout,
     place: Place,
@@ -69,14 +69,14 @@ pub(crate) struct Queue {
 }
 
 /// The newest list without a foreign family.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 struct Seen {
     at: Moment,
     /// No contender in it but our own.
     alone: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Hash)]
 enum Place {
     /// No znode, no request that could make one.
     Out,
@@ -87,7 +87,7 @@ enum Place {
 }
 
 /// What enrolling waits for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Step {
     /// A create may be under way from an earlier connection: reach it before looking for it.
     Sync,

@@ -26,7 +26,7 @@ const PATH: &str = "";
 /// Those who find the znode gone by asking wait up to twice this, so that they do not collide.
 const COLLISION: Duration = Duration::from_millis(20);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub(crate) struct Single {
     place: Place,
     /// A create of this session was never answered.
@@ -39,7 +39,7 @@ pub(crate) struct Single {
     stale: bool,
 }
 
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 enum Place {
     #[default]
     Out,
@@ -57,7 +57,7 @@ enum Place {
     Held(Held),
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Held {
     czxid: i64,
     /// A watch is set, and a read on this connection showed owner and creation zxid to be ours.

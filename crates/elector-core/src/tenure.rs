@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use elector_teeth::{Tooth, bites};
@@ -26,21 +27,48 @@ const SESSION_MOVED: i32 = -118;
 const THROTTLED: i32 = -127;
 
 /// Where a candidate's random numbers come from: the operating system, or a simulator's seed.
-pub struct Entropy(Box<dyn FnMut() -> u64 + Send>);
+pub struct Entropy(Box<dyn Source>);
+
+/// A source that can be cloned inside its box.
+trait Source: Send {
+    fn draw(&mut self) -> u64;
+    fn boxed(&self) -> Box<dyn Source>;
+}
+
+impl<F: FnMut() -> u64 + Clone + Send + 'static> Source for F {
+    fn draw(&mut self) -> u64 {
+        self()
+    }
+
+    fn boxed(&self) -> Box<dyn Source> {
+        Box::new(self.clone())
+    }
+}
 
 impl Entropy {
     /// Random numbers from `source`, which must not give two processes the same ones.
-    pub fn new(source: impl FnMut() -> u64 + Send + 'static) -> Entropy {
+    pub fn new(source: impl FnMut() -> u64 + Clone + Send + 'static) -> Entropy {
         Entropy(Box::new(source))
     }
 
     pub(crate) fn draw(&mut self) -> u64 {
-        (self.0)()
+        self.0.draw()
     }
 
     pub(crate) fn guid(&mut self) -> Guid {
         Guid::from_random(u128::from(self.draw()) << 64 | u128::from(self.draw()))
     }
+}
+
+impl Clone for Entropy {
+    fn clone(&self) -> Entropy {
+        Entropy(self.0.boxed())
+    }
+}
+
+/// Its numbers are of the future, and no part of what a candidate is.
+impl Hash for Entropy {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 impl fmt::Debug for Entropy {
@@ -50,7 +78,7 @@ impl fmt::Debug for Entropy {
 }
 
 /// What the application wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Goal {
     /// Nothing.
     Rest,
@@ -63,7 +91,7 @@ pub(crate) enum Goal {
 }
 
 /// The one term that the present znode may have. It moves downwards only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Term {
     /// None yet.
     None,
@@ -75,13 +103,13 @@ pub(crate) enum Term {
     Over,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 struct Link {
     number: u64,
     restored: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Hash)]
 pub(crate) struct Tenure {
     pub(crate) goal: Goal,
     pub(crate) term: Term,

@@ -236,7 +236,7 @@ impl Builder {
         self,
         connector: C,
         clock: K,
-        random: impl FnMut() -> u64 + Send + 'static,
+        random: impl FnMut() -> u64 + Clone + Send + 'static,
     ) -> Result<(Elector, driver::Running), StartError> {
         let settings = self.settings()?;
         let servers = match &self.place {

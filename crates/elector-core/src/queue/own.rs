@@ -24,7 +24,7 @@ const AUDIT_EVERY: Duration = Duration::from_secs(300);
 const AUDIT_SOON: Duration = Duration::from_secs(5);
 
 /// Our znode and what we know of those ahead.
-#[derive(Debug)]
+#[derive(Debug, Clone, Hash)]
 pub(super) struct Own {
     pub(super) name: String,
     pub(super) sequence: u32,
@@ -51,7 +51,7 @@ pub(super) struct Own {
 }
 
 /// The watch on our own znode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Watch {
     Unset,
     Asked(RequestId),

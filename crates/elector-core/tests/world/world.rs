@@ -9,7 +9,7 @@ use crate::ensemble::{Ensemble, Frame, Packet};
 use crate::peer::{Peer, Pending, Told};
 
 /// Reproducible random numbers (the splitmix64 sequence).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {

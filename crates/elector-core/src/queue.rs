@@ -58,6 +58,8 @@ pub(crate) struct Queue {
     ambiguous: bool,
     /// Znodes that bear one of our guids though another session owns them.
     disowned: BTreeSet<String>,
+    /// Duplicates of ours whose delete was sent in this session: one without an answer may come late.
+    doomed: BTreeSet<String>,
     warned: Vec<Family>,
     seen: Option<Seen>,
     was_near: bool,
@@ -111,6 +113,7 @@ impl Queue {
             stems: Vec::new(),
             ambiguous: false,
             disowned: BTreeSet::new(),
+            doomed: BTreeSet::new(),
             warned: Vec::new(),
             seen: None,
             was_near: false,
@@ -289,8 +292,7 @@ impl Queue {
 
     fn surveyed(&mut self, tenure: &mut Tenure, contenders: &[Contender], foreign: &[(Family, String)]) {
         if let Some(ours) = contenders.iter().find(|c| self.is_ours(&c.name)) {
-            self.place = Place::Enrolling(Step::Claim(ours.name.clone()));
-            return;
+            return self.claim(tenure, ours.name.clone());
         }
         if let Some((_, example)) = foreign.first() {
             let fits = contender::layout_of(contenders);
@@ -329,13 +331,20 @@ impl Queue {
         // More than one of ours: keep the lowest that this session owns, delete the others first.
         let lowest = contenders.iter().find(|c| ours.contains(&c.name)).filter(|c| c.sequence < own.sequence);
         if let (Some(lower), Term::None) = (lowest, tenure.term) {
-            self.place = Place::Enrolling(Step::Claim(lower.name.clone()));
-            return;
+            return self.claim(tenure, lower.name.clone());
         }
         self.vanished = 0;
         own.extras = ours.into_iter().filter(|name| *name != own.name).collect();
+        self.doomed.extend(own.extras.iter().cloned());
         own.see(contenders);
         own.plan_audit(tenure, now, self.ambiguous);
+    }
+
+    /// This znode bears our guid. One that we asked to be deleted is left to the end of the session: the delete
+    /// may come late, and would take it from under a leader.
+    fn claim(&mut self, tenure: &mut Tenure, name: String) {
+        tenure.tainted |= self.doomed.contains(&name);
+        self.place = Place::Enrolling(Step::Claim(name));
     }
 
     /// A znode that bears our guid was read: ours if the session owns it.
@@ -444,6 +453,7 @@ impl Queue {
         self.stems.clear();
         self.seen = None;
         self.disowned.clear();
+        self.doomed.clear();
         self.ambiguous = false;
         self.reads_others = false;
     }

@@ -140,6 +140,27 @@ fn a_removal_that_was_not_answered_is_asked_again() {
     assert!(c.asks("delete A6"));
 }
 
+/// Found by the exhaustive search: the delete arrived late, under the term of the znode that it named.
+#[test]
+fn a_duplicate_whose_delete_was_sent_is_never_made_ours() {
+    let mut c = enrolled_again();
+    c.at(5_600).wake();
+    c.skip();
+    c.listed("p1 B5 A6");
+    c.says(&["delete A6"]);
+    c.deleted("B5"); // an operator's doing
+    c.lose_connection();
+    c.attach();
+    c.restored();
+    c.done("sync");
+    c.skip();
+    c.listed("p1 A6");
+    c.says(&["close the session"]);
+    c.session_ended(SessionEnd::Closed);
+    c.new_session(0x52);
+    c.says(&["list"]);
+}
+
 #[test]
 fn a_znode_with_our_guid_that_another_session_owns_is_not_ours() {
     let mut c = reattached();

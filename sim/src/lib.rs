@@ -22,6 +22,7 @@
 
 mod client;
 mod ensemble;
+pub mod exhaust;
 mod lone;
 pub mod picture;
 pub mod plan;

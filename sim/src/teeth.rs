@@ -1,4 +1,5 @@
-//! Rules left out on purpose, one at a time, and what finds it: seeds, or a test that is made for that rule.
+//! Rules left out on purpose, one at a time, and what finds it: seeds, the exhaustive search, or a test that is made
+//! for that rule.
 //!
 //! Invariant: without `--cfg elector_teeth` there is nothing to switch on, here or in the crates. Each rule has one
 //! catcher; what a rule is tried by is said here and nowhere else.
@@ -8,6 +9,7 @@ use std::time::Instant;
 
 use elector_teeth::Tooth;
 
+use crate::exhaust::{self, Bounds, scope};
 use crate::plan::Plan;
 use crate::world::play;
 
@@ -16,6 +18,8 @@ use crate::world::play;
 pub enum Catcher {
     /// Some seed.
     Seeds,
+    /// The exhaustive search of the scope of this name.
+    Search(&'static str),
     /// This test of that package's test target: of the files below `tests`, or of the library itself.
     Test(&'static str, &'static str, &'static str),
 }
@@ -42,7 +46,7 @@ pub fn named(name: &str) -> Option<Tooth> {
 /// What must notice it. Seeds do, but where a fault shows only in what no simulated world has: real clocks,
 /// processes, the server's own pipeline; or where it takes a coincidence that a test can bring about at once.
 pub const fn catcher(tooth: Tooth) -> Catcher {
-    use Catcher::{Seeds, Test};
+    use Catcher::{Search, Seeds, Test};
     const LEASE: &str = "lease::tests::the_lag_counts_from_the_receipt_and_ends_at_the_sending";
     const fn story(name: &'static str) -> Catcher {
         Test("elector-core", "stories", name)
@@ -50,7 +54,7 @@ pub const fn catcher(tooth: Tooth) -> Catcher {
     match tooth {
         Tooth::BaseFromReceipt | Tooth::LagFromSending => Test("elector-core", "lib", LEASE),
         Tooth::LateAnswerRevives => story("connection::a_late_answer_revives_nothing_and_moves_no_deadline"),
-        Tooth::SessionEndIgnored => story("session::expired_while_leading_the_term_is_lost_at_once"),
+        Tooth::SessionEndIgnored => Search("closed"),
         Tooth::StaleListBelieved => {
             story("audit::it_audits_only_once_a_probe_was_answered_on_this_connection")
         }
@@ -58,9 +62,7 @@ pub const fn catcher(tooth: Tooth) -> Catcher {
             story("ambiguous::a_znode_with_our_guid_that_another_session_owns_is_not_ours")
         }
         Tooth::LookWithoutSync => story("ambiguous::not_found_it_is_created_again_under_a_fresh_guid"),
-        Tooth::AmbiguityForgotten => {
-            story("ambiguous::leaving_closes_the_session_because_something_may_still_come")
-        }
+        Tooth::AmbiguityForgotten => Search("alone"),
         Tooth::RestoringActedUpon => story("gone::nor_when_both_are_told_as_watches_are_set_again"),
         Tooth::LostIsNotSent => {
             Test("zk-session", "session", "requests::not_sent_and_outcome_unknown_are_told_apart_to_the_byte")
@@ -98,6 +100,12 @@ pub fn try_one(tooth: Tooth, most: u64) -> Result<Bite, String> {
             set(None);
             caught.map_or((None, None), |(seed, wrong)| (Some(seed), Some(wrong)))
         }
+        Catcher::Search(scope) => {
+            set(Some(tooth));
+            let wrong = goes_wrong(scope);
+            set(None);
+            (None, wrong)
+        }
         Catcher::Test(package, target, name) => {
             if !passes(package, target, name, None)? {
                 return Err(format!("{name} of {package} fails with all rules in force"));
@@ -107,6 +115,19 @@ pub fn try_one(tooth: Tooth, most: u64) -> Result<Bite, String> {
         }
     };
     Ok(Bite { seed, wrong, took: began.elapsed().as_secs_f64() })
+}
+
+/// Leaves this rule out from now on, on this thread.
+pub fn leave_out(tooth: Tooth) {
+    set(Some(tooth));
+}
+
+/// What the exhaustive search of the scope of this name finds first.
+fn goes_wrong(name: &str) -> Option<String> {
+    let scope = scope::all().into_iter().find(|scope| scope.name == Some(name))?;
+    let search =
+        || Some(exhaust::search(&scope, Bounds::default(), |_, _, _| {}).violation?.what.to_string());
+    std::panic::catch_unwind(search).unwrap_or_else(|_| Some("the program panics".to_owned()))
 }
 
 /// What goes wrong with a seed. A panic is a way of going wrong too, of a machine that finds itself in a state that

@@ -1,5 +1,6 @@
 //! Which command is meant, and how its arguments are read.
 
+mod exhaust;
 mod peers;
 mod picture;
 mod runs;
@@ -17,7 +18,11 @@ usage: elector-sim run [--seeds FROM..TO] [--threads N]   play seeds; the first 
        elector-sim peers [--seeds FROM..TO]               the same faults under other programs' rules
        elector-sim picture N --out FILE [--rules curator|one-znode]        one seed as an SVG
        elector-sim picture --record FILE --out FILE                        a real run's record as an SVG
-       elector-sim teeth [--only NAME] [--share N --offset K] [--most N]   rules left out, and which seed notices";
+       elector-sim teeth [--only NAME] [--share N --offset K] [--most N]   rules left out, and which seed notices
+       elector-sim exhaust [--all | --scope NAME] [--states MOST]   all courses of events at small scopes
+       elector-sim exhaust --contenders N [--settled N] [--layout L] [--faults F,F]   the same at a scope of your own
+       elector-sim exhaust <scope> --course N.N.N                   one of these courses, told
+                           --without RULE                           the same with a rule left out";
 
 /// Runs the command that these arguments name.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode, String> {
@@ -65,6 +70,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode, String> {
             rest.nothing_more()?;
             return teeth::show(only.as_deref(), share, offset, most);
         }
+        "exhaust" => return exhaust::read(rest),
         other => return Err(format!("no such command: {other}")),
     };
     Ok(code)

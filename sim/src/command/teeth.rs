@@ -26,6 +26,7 @@ pub(super) fn show(only: Option<&str>, share: u64, offset: u64, most: u64) -> Re
         caught += usize::from(bite.wrong.is_some());
         let by = match teeth::catcher(*tooth) {
             Catcher::Seeds => "the simulator".to_owned(),
+            Catcher::Search(scope) => format!("the exhaustive search, scope {scope}"),
             Catcher::Test(package, target, name) => format!("{package}, {target}: `{name}`"),
         };
         let after = match bite.seed {

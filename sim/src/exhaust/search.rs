@@ -10,18 +10,21 @@ use super::scope::Scope;
 use super::tell::Log;
 use super::world::{Action, World, Wrong};
 
+/// After so many worlds the memory is looked at.
+const LOOK_EVERY: usize = 4_096;
+
 /// Bounds on what a search may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// Worlds seen.
     pub states: usize,
-    /// Worlds that wait for their turn; each takes a few kilobytes.
-    pub waiting: usize,
+    /// Bytes of memory that the process holds.
+    pub memory: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Bounds {
-        Bounds { states: 60_000_000, waiting: 1_500_000 }
+        Bounds { states: 60_000_000, memory: 3_500 << 20 }
     }
 }
 
@@ -103,6 +106,7 @@ pub fn search(scope: &Scope, bounds: Bounds, mut progress: impl FnMut(usize, usi
     seen.insert(world.fingerprint());
     let mut origins = vec![Origin { from: 0, choice: 0 }];
     let mut layer = vec![(0, world)];
+    let mut searched = 0_usize;
     'search: while !layer.is_empty() {
         let mut next = Vec::new();
         for (at, world) in layer.drain(..) {
@@ -130,7 +134,9 @@ pub fn search(scope: &Scope, bounds: Bounds, mut progress: impl FnMut(usize, usi
                     next.push((number, after));
                 }
             }
-            if origins.len() > bounds.states || next.len() > bounds.waiting {
+            searched += 1;
+            let too_large = searched.is_multiple_of(LOOK_EVERY) && resident() > bounds.memory;
+            if origins.len() > bounds.states || too_large {
                 found.complete = false;
                 break 'search;
             }
@@ -143,6 +149,13 @@ pub fn search(scope: &Scope, bounds: Bounds, mut progress: impl FnMut(usize, usi
     found.states = origins.len();
     found.took = began.elapsed();
     found
+}
+
+/// Bytes of memory that this process holds; 0 where nobody says.
+fn resident() -> usize {
+    const PAGE: usize = 4_096;
+    let pages = std::fs::read_to_string("/proc/self/statm").ok();
+    pages.and_then(|text| text.split(' ').nth(1)?.parse::<usize>().ok()).unwrap_or(0) * PAGE
 }
 
 fn choices(origins: &[Origin], mut at: u32) -> Vec<usize> {

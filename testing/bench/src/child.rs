@@ -6,7 +6,7 @@ use std::io::Read;
 
 use elector::Elector;
 
-use crate::{TIMEOUT, floor, runtime};
+use crate::{TIMEOUT, contenders, floor, runtime};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -16,9 +16,15 @@ pub(crate) const BARE: &str = "bare";
 pub(crate) const LEAD: &str = "lead";
 /// The library: leads as many elections as [`crate::ELECTIONS`].
 pub(crate) const MANY: &str = "many";
+/// A contender that hands over when told.
+pub(crate) const CONTEND: &str = "contend";
+/// The floor's session that deletes.
+pub(crate) const DELETE: &str = "delete";
+/// The floor's session that is notified.
+pub(crate) const WATCH: &str = "watch";
 
 /// Runs one of them.
-pub(crate) fn run(what: &str, servers: &str, path: &str) -> Result<(), Error> {
+pub(crate) fn run(what: &str, servers: &str, path: &str, member: &str) -> Result<(), Error> {
     runtime()?.block_on(async {
         match what {
             BARE => {
@@ -45,6 +51,9 @@ pub(crate) fn run(what: &str, servers: &str, path: &str) -> Result<(), Error> {
                 }
                 ready().await?;
             }
+            CONTEND => contenders::contend(servers, path, member).await?,
+            DELETE => floor::delete(servers, path, member).await?,
+            WATCH => floor::watch(servers, path, member).await?,
             other => return Err(format!("no child {other}").into()),
         }
         Ok(())

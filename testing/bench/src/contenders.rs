@@ -1,12 +1,13 @@
-//! Contenders of one election in this process, who pass leadership around when told to.
+//! Contenders of one election, each in a process of its own, who pass leadership around when told to.
 
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::Duration;
 
 use elector::{Elector, Role};
-use tokio::sync::mpsc;
+use zk_ensemble::monotonic_time;
 
 use crate::TIMEOUT;
+use crate::child::CONTEND;
+use crate::fleet::{Fleet, Orders};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -19,79 +20,63 @@ pub(crate) fn server_of(index: usize, servers: usize) -> usize {
     ROUND[index % ROUND.len()] % servers
 }
 
+/// It has its leadership in hand.
+const LED: &str = "led";
+/// It was about to resign; said when that is done, so that saying it delays nothing.
+const RESIGNED: &str = "resigned";
+
 /// A full queue.
 pub(crate) struct Contenders {
-    /// When somebody led, and who.
-    led: mpsc::Receiver<(usize, Instant)>,
-    go: Vec<mpsc::Sender<()>>,
-    /// When the last leader was about to resign.
-    resigned: Arc<Mutex<Instant>>,
+    fleet: Fleet,
     leader: usize,
 }
 
 impl Contenders {
     /// Enrols `count` of them in the order of their indexes, each with a session of its own on its own server.
-    pub(crate) async fn enrol(servers: &[String], path: &str, count: usize) -> Result<Contenders, Error> {
-        let (lead, led) = mpsc::channel(1);
-        let resigned = Arc::new(Mutex::new(Instant::now()));
-        let mut go = Vec::new();
+    pub(crate) fn enrol(servers: &[String], path: &str, count: usize) -> Result<Contenders, Error> {
+        let mut fleet = Fleet::new()?;
         for index in 0..count {
-            let elector = Elector::builder(&servers[server_of(index, servers.len())], path)
-                .id(format!("contender-{index}"))
-                .session_timeout(TIMEOUT)
-                .connect()
-                .await?;
-            let mut role = elector.role();
-            let (tell, told) = mpsc::channel(1);
-            go.push(tell);
-            tokio::spawn(contend(index, elector, lead.clone(), told, Arc::clone(&resigned)));
-            role.wait_for(|role| matches!(role, Role::Waiting { .. } | Role::Leading { .. })).await?;
+            let member = fleet.start(CONTEND, &servers[server_of(index, servers.len())], path)?;
+            if member == 0 {
+                fleet.hear(member, LED)?;
+            }
         }
-        let mut contenders = Contenders { led, go, resigned, leader: 0 };
-        contenders.next_leader().await?;
-        Ok(contenders)
+        Ok(Contenders { fleet, leader: 0 })
     }
 
     /// Lets the leader resign, and returns when the next one leads: how long it took.
-    pub(crate) async fn hand_over(&mut self) -> Result<std::time::Duration, Error> {
-        self.go[self.leader].send(()).await?;
-        let at = self.next_leader().await?;
-        Ok(at - *self.resigned.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
-    }
-
-    async fn next_leader(&mut self) -> Result<Instant, Error> {
-        let (leader, at) = self.led.recv().await.ok_or("a contender failed")?;
+    pub(crate) fn hand_over(&mut self) -> Result<Duration, Error> {
+        self.fleet.tell(self.leader)?;
+        let (leader, time) = self.fleet.both((RESIGNED, self.leader), LED)?;
         self.leader = leader;
-        Ok(at)
+        Ok(time)
     }
 }
 
-/// Leads, resigns when told, contends again; ends when nobody tells it any more.
-async fn contend(
-    index: usize,
-    elector: Elector,
-    lead: mpsc::Sender<(usize, Instant)>,
-    mut told: mpsc::Receiver<()>,
-    resigned: Arc<Mutex<Instant>>,
-) {
+/// One of them: leads, resigns when told, contends again; ends when nobody tells it any more.
+pub(crate) async fn contend(servers: &str, path: &str, member: &str) -> Result<(), Error> {
+    let mut orders = Orders::listen(member);
+    let elector = Elector::builder(servers, path)
+        .id(format!("contender-{member}"))
+        .session_timeout(TIMEOUT)
+        .connect()
+        .await?;
+    let mut role = elector.role();
+    let mut campaign = elector.campaign();
+    role.wait_for(|role| matches!(role, Role::Waiting { .. } | Role::Leading { .. })).await?;
+    orders.say_now("ready")?;
     loop {
         let leadership = tokio::select! {
-            won = elector.campaign() => match won {
-                Ok(leadership) => leadership,
-                Err(error) => {
-                    eprintln!("contender {index}: {error}");
-                    return;
-                }
-            },
-            _ = told.recv() => return,
+            won = &mut campaign => won?,
+            _ = orders.next() => return Ok(()),
         };
-        let at = Instant::now();
-        if lead.send((index, at)).await.is_err() || told.recv().await.is_none() {
-            return;
+        orders.say_now(LED)?;
+        if orders.next().await.is_none() {
+            return Ok(());
         }
-        *resigned.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Instant::now();
-        if let Err(error) = leadership.resign().await {
-            eprintln!("contender {index}: {error}");
-        }
+        let at = monotonic_time();
+        leadership.resign().await?;
+        orders.say(RESIGNED, at)?;
+        campaign = elector.campaign();
     }
 }

@@ -1,53 +1,99 @@
-//! The floor: a bare delete on one session, the notification on another.
+//! The floor: a bare delete on one session, the notification on another, each in a process of its own.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use zk_ensemble::monotonic_time;
 use zk_session::wire::{Acl, CreateMode, Request, Response, perms};
 use zk_session::{BootClock, Config, Happening, RequestId, Session, TcpConnector};
 
 use crate::TIMEOUT;
+use crate::child::{DELETE, WATCH};
+use crate::fleet::{Fleet, Orders};
 
 type Error = Box<dyn std::error::Error>;
 
-/// Two sessions, driven by hand: nothing of ours is between the caller and the bytes.
+/// The znode is there; it is watched; its delete is about to be sent; the notification came.
+const MADE: &str = "made";
+const WATCHED: &str = "watched";
+const DELETING: &str = "deleting";
+const TOLD: &str = "told";
+
+/// Pairs of sessions, driven by hand: nothing of ours is between the caller and the bytes.
 pub(crate) struct Floor {
-    deleter: Session,
-    watcher: Session,
-    path: String,
+    fleet: Fleet,
+    deleter: usize,
+    watcher: usize,
 }
 
 impl Floor {
-    /// One session on each of the two servers, and a znode's path that nobody else uses.
-    pub(crate) async fn connect(deleter: &str, watcher: &str, path: String) -> Result<Floor, Error> {
-        Ok(Floor { deleter: connect(deleter).await?, watcher: connect(watcher).await?, path })
+    /// One session on each of the servers, and a znode's path that nobody else uses.
+    pub(crate) fn connect(deleter: &str, watcher: &str, path: &str) -> Result<Floor, Error> {
+        let mut fleet = Fleet::new()?;
+        let deleter = fleet.start(DELETE, deleter, path)?;
+        let watcher = fleet.start(WATCH, watcher, path)?;
+        Ok(Floor { fleet, deleter, watcher })
     }
 
     /// One round: from just before the delete is handed to its session until the other has told of it.
-    pub(crate) async fn round(&mut self, pause: Duration) -> Result<Duration, Error> {
-        make(&mut self.deleter, &self.path).await?;
-        let watch = self.watcher.submit(Request::Sync { path: "/".into() })?;
-        answered(&mut self.watcher, watch).await?;
-        let watch = self.watcher.submit(Request::GetData { path: self.path.clone(), watch: true })?;
-        answered(&mut self.watcher, watch).await?;
-        tokio::time::sleep(pause).await;
-        let began = Instant::now();
-        let delete = self.deleter.submit(Request::Delete { path: self.path.clone(), version: -1 })?;
-        let mut deleted = false;
-        loop {
-            tokio::select! {
-                batch = self.watcher.next() => {
-                    if batch.iter().any(|happening| matches!(happening, Happening::Event { .. })) {
-                        break;
-                    }
+    pub(crate) fn round(&mut self, pause: Duration) -> Result<Duration, Error> {
+        let Floor { fleet, deleter, watcher } = self;
+        fleet.tell(*deleter)?;
+        fleet.hear(*deleter, MADE)?;
+        fleet.tell(*watcher)?;
+        fleet.hear(*watcher, WATCHED)?;
+        std::thread::sleep(pause);
+        fleet.tell(*deleter)?;
+        fleet.both((DELETING, *deleter), TOLD).map(|(_, time)| time)
+    }
+}
+
+/// Makes the znode and deletes it, in turns, each when told.
+pub(crate) async fn delete(server: &str, path: &str, member: &str) -> Result<(), Error> {
+    let mut orders = Orders::listen(member);
+    let mut session = connect(server).await?;
+    orders.say_now("ready")?;
+    while driven(&mut session, &mut orders).await?.is_some() {
+        make(&mut session, path).await?;
+        orders.say_now(MADE)?;
+        if driven(&mut session, &mut orders).await?.is_none() {
+            break;
+        }
+        let began = monotonic_time();
+        let delete = session.submit(Request::Delete { path: path.to_owned(), version: -1 })?;
+        answered(&mut session, delete).await?;
+        orders.say(DELETING, began)?;
+    }
+    Ok(())
+}
+
+/// Watches the znode when told, and says when it is gone.
+pub(crate) async fn watch(server: &str, path: &str, member: &str) -> Result<(), Error> {
+    let mut orders = Orders::listen(member);
+    let mut session = connect(server).await?;
+    orders.say_now("ready")?;
+    while driven(&mut session, &mut orders).await?.is_some() {
+        let sync = session.submit(Request::Sync { path: path.to_owned() })?;
+        answered(&mut session, sync).await?;
+        let watch = session.submit(Request::GetData { path: path.to_owned(), watch: true })?;
+        answered(&mut session, watch).await?;
+        orders.say_now(WATCHED)?;
+        while !session.next().await.iter().any(|happening| matches!(happening, Happening::Event { .. })) {}
+        orders.say_now(TOLD)?;
+    }
+    Ok(())
+}
+
+/// Keeps the session alive until the next order.
+async fn driven(session: &mut Session, orders: &mut Orders) -> Result<Option<()>, Error> {
+    loop {
+        tokio::select! {
+            order = orders.next() => return Ok(order),
+            batch = session.next() => {
+                if let Some(end) = batch.into_iter().find(|h| !matches!(h, Happening::Pong { .. })) {
+                    return Err(format!("disturbed: {end:?}").into());
                 }
-                batch = self.deleter.next(), if !deleted => deleted = reply(batch, delete)?.is_some(),
             }
         }
-        let time = began.elapsed();
-        if !deleted {
-            answered(&mut self.deleter, delete).await?;
-        }
-        Ok(time)
     }
 }
 

@@ -2,10 +2,10 @@
 
 use zk_ensemble::Ensemble;
 
+use crate::PAUSE;
 use crate::contenders::{Contenders, server_of};
 use crate::floor::Floor;
 use crate::sample::Pair;
-use crate::{PAUSE, runtime};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -17,27 +17,25 @@ const PAIRS: usize = 9;
 /// `rounds` hand-overs among `count` contenders, one round of the floor after each.
 pub(crate) fn measure(ensemble: &Ensemble, count: usize, rounds: usize) -> Result<Pair, Error> {
     let servers = addresses(ensemble);
-    runtime()?.block_on(async {
-        let mut floors = Vec::new();
-        for pair in 0..PAIRS {
-            let server = |index| servers[server_of(index, servers.len())].as_str();
-            let path = format!("/floor-{count}-{pair}");
-            floors.push(Floor::connect(server(pair), server(pair + 1), path).await?);
+    let server = |index| servers[server_of(index, servers.len())].as_str();
+    let mut floors = Vec::new();
+    for pair in 0..PAIRS {
+        let path = format!("/floor-{count}-{pair}");
+        floors.push(Floor::connect(server(pair), server(pair + 1), &path)?);
+    }
+    let mut contenders = Contenders::enrol(&servers, &format!("/handover-{count}"), count)?;
+    let mut pair = Pair::default();
+    for round in 0..WARM_UP + rounds {
+        let ours = contenders.hand_over()?;
+        std::thread::sleep(PAUSE);
+        let floor = floors[round % PAIRS].round(PAUSE)?;
+        std::thread::sleep(PAUSE);
+        if round >= WARM_UP {
+            pair.ours.add(ours);
+            pair.floor.add(floor);
         }
-        let mut contenders = Contenders::enrol(&servers, &format!("/handover-{count}"), count).await?;
-        let mut pair = Pair::default();
-        for round in 0..WARM_UP + rounds {
-            let ours = contenders.hand_over().await?;
-            tokio::time::sleep(PAUSE).await;
-            let floor = floors[round % PAIRS].round(PAUSE).await?;
-            tokio::time::sleep(PAUSE).await;
-            if round >= WARM_UP {
-                pair.ours.add(ours);
-                pair.floor.add(floor);
-            }
-        }
-        Ok(pair)
-    })
+    }
+    Ok(pair)
 }
 
 /// The servers one by one.

@@ -8,6 +8,7 @@
 
 mod child;
 mod contenders;
+mod fleet;
 mod floor;
 mod handover;
 mod many;
@@ -34,7 +35,7 @@ const ELECTIONS: usize = 1000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    // Each contender has a socket here, and each relay two.
+    // Each contender has pipes here, and each relay two sockets.
     let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
     rustix::process::setrlimit(
         rustix::process::Resource::Nofile,
@@ -43,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => bench(sample::Rounds { handovers: 400, counted: 100, starts: 60 }),
         ["--quick"] => bench(sample::Rounds { handovers: 40, counted: 20, starts: 5 }),
-        ["child", what, servers, path] => child::run(what, servers, path),
+        ["child", what, servers, path, member] => child::run(what, servers, path, member),
         _ => Err("usage: elector-bench [--quick]".into()),
     }
 }

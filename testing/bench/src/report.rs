@@ -53,6 +53,11 @@ impl Report {
              the caller and the bytes. A hand-over is from just before `Leadership::resign` until the next \
              contender has its `Leadership` in hand. They take turns, {} of each a row, with 5 ms before each; \
              times in milliseconds.\n\n\
+             Every contender is a process of its own with one session and a runtime of one thread, as in a fleet; \
+             so are the two sessions of the floor, of which there is a pair for each two servers that hand over \
+             to each other. Both begin when the process, already awake, is about to call, and end in the process \
+             that was told, on one clock; whoever resigned contends again at once. In one process for all, the \
+             winner would wait for the work of those who lost nothing by waiting.\n\n\
              | servers | contenders | floor p50 | hand-over p50 | ratio | floor p99 | hand-over p99 | requests | probes, pings |\n\
              |---|---|---|---|---|---|---|---|---|\n",
             jiff::Zoned::now().date(),

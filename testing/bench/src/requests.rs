@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::sleep;
 use std::time::Duration;
 
 use zk_ensemble::{Direction, Ensemble, Proxy, Verdict, op};
 
+use crate::PAUSE;
 use crate::contenders::Contenders;
-use crate::{PAUSE, runtime};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -37,24 +38,22 @@ pub(crate) fn measure(ensemble: &Ensemble, count: usize, rounds: usize) -> Resul
         });
     }
     let servers: Vec<String> = proxies.iter().map(|proxy| proxy.address().to_string()).collect();
-    runtime()?.block_on(async {
-        let mut contenders = Contenders::enrol(&servers, &format!("/requests-{count}"), count).await?;
-        // What enrolling has left to do, and the steps of the first few, which stand next to each other.
-        for _ in 0..10 {
-            contenders.hand_over().await?;
-            tokio::time::sleep(PAUSE).await;
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let before = (handover.load(Ordering::Relaxed), keeping.load(Ordering::Relaxed));
-        for _ in 0..rounds {
-            contenders.hand_over().await?;
-            tokio::time::sleep(PAUSE).await;
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let mean = |now: u64, before: u64| (now - before) as f64 / rounds as f64;
-        Ok(Requests {
-            handover: mean(handover.load(Ordering::Relaxed), before.0),
-            keeping: mean(keeping.load(Ordering::Relaxed), before.1),
-        })
+    let mut contenders = Contenders::enrol(&servers, &format!("/requests-{count}"), count)?;
+    // What enrolling has left to do, and the steps of the first few, which stand next to each other.
+    for _ in 0..10 {
+        contenders.hand_over()?;
+        sleep(PAUSE);
+    }
+    sleep(Duration::from_secs(1));
+    let before = (handover.load(Ordering::Relaxed), keeping.load(Ordering::Relaxed));
+    for _ in 0..rounds {
+        contenders.hand_over()?;
+        sleep(PAUSE);
+    }
+    sleep(Duration::from_secs(1));
+    let mean = |now: u64, before: u64| (now - before) as f64 / rounds as f64;
+    Ok(Requests {
+        handover: mean(handover.load(Ordering::Relaxed), before.0),
+        keeping: mean(keeping.load(Ordering::Relaxed), before.1),
     })
 }

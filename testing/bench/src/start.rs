@@ -1,10 +1,11 @@
 //! From the start of a process until it leads, beside a bare connect and create.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use zk_ensemble::{Ensemble, LineProcess, Onlooker, bound_command};
+use zk_ensemble::{Ensemble, LineProcess, Onlooker};
 
 use crate::child::{BARE, LEAD};
 use crate::handover::addresses;
@@ -43,13 +44,20 @@ pub(crate) fn measure(ensemble: &Ensemble, rounds: usize) -> Result<Starts, Erro
 
 /// This program as one of its children.
 pub(crate) fn itself(what: &str, servers: &str) -> Result<Command, Error> {
-    let mut command = bound_command(std::env::current_exe()?);
-    command.args(["child", what, servers, PATH]);
+    let mut command = bare_command(std::env::current_exe()?);
+    command.args(["child", what, servers, PATH, "0"]);
     Ok(command)
 }
 
-fn command(elector: &PathBuf, servers: &str) -> Command {
-    let mut command = bound_command(elector);
+/// With nothing before the program whose start is timed; it ends with its input, and so with this process.
+fn bare_command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+}
+
+fn command(elector: &Path, servers: &str) -> Command {
+    let mut command = bare_command(elector);
     command.args(["run", "-q", "-z", servers, PATH, "--", "sh", "-c", "echo ready; read end"]);
     command
 }

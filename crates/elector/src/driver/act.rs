@@ -72,6 +72,7 @@ impl<C: Connector, K: Clock> Driver<C, K> {
             (Some(reply), Some(sender)) => {
                 let election = Arc::clone(&self.settings.path);
                 let _resigned = reply.send(Ok(Leadership::new(term, sender, election)));
+                self.handed_over = true;
             }
             _ => term.release(),
         }

@@ -169,6 +169,8 @@ struct Driver<C: Connector, K: Clock> {
     unsent: Vec<RequestId>,
     campaign: Option<oneshot::Sender<Result<Leadership, CampaignError>>>,
     term: Option<Arc<Term>>,
+    /// A leadership was given to its campaign just now.
+    handed_over: bool,
     neighbours: Neighbours,
     /// The candidate is leaving; a new campaign begins when it has left.
     leaving: bool,
@@ -214,6 +216,7 @@ impl<C: Connector, K: Clock> Driver<C, K> {
             unsent: Vec::new(),
             campaign: None,
             term: None,
+            handed_over: false,
             neighbours: Neighbours::default(),
             leaving: false,
             failed: None,
@@ -233,6 +236,10 @@ impl<C: Connector, K: Clock> Driver<C, K> {
                 self.command(command);
             }
             self.publish();
+            if std::mem::take(&mut self.handed_over) {
+                // Whoever waited for the leadership goes on before the first probe takes its time.
+                tokio::task::yield_now().await;
+            }
             let wake = self.candidate.next_wake(self.moment());
             let sleep = wake.map(|at| at.since(self.moment()));
             // The timer stands still while the machine is suspended; a term must not.

@@ -29,12 +29,17 @@ pub enum Request {
     },
     /// sync on the election path.
     Sync,
-    /// setWatches with the highest relativeZxid: a data watch on each name, telling of those that are
-    /// gone already. Of writes before it nothing is told, else one that came after the list would be
-    /// told again and again instead of the watch being set.
+    /// setWatches with the highest relativeZxid: a watch on each name, telling of those that are gone
+    /// already. Of writes before it nothing is told, else one that came after the list would be told again
+    /// and again instead of the watch being set.
+    ///
+    /// Servers tell of a deletion in the order of the kinds of watches. So whoever is next in line has the
+    /// one data watch on the znode right ahead, and hears of its end before those who need not hurry.
     Watch {
-        /// The znodes to be watched.
-        names: Vec<String>,
+        /// The znode right ahead: a data watch.
+        nearest: Option<String>,
+        /// Others whose end matters, our own among them: child watches, though none has children.
+        others: Vec<String>,
     },
     /// getData, with a data watch if asked; answered with [`Answer::Node`].
     Read {
@@ -120,7 +125,7 @@ pub enum Refusal {
 pub enum Change {
     /// It is gone.
     Deleted,
-    /// Its data were written, or it was made: the one-shot watch is used up.
+    /// Its data or children were written, or it was made: the one-shot watch is used up.
     Touched,
 }
 

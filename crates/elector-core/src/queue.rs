@@ -8,7 +8,7 @@
 //!
 //! 1. *Created* (`Queue::created`): list.
 //! 2. *Listed* (`Queue::listed`): remove our own duplicates; watch our own znode and the two
-//!    nearest ahead.
+//!    nearest ahead, the nearest so that we are told of its end before anybody else.
 //! 3. *Gone* (`Queue::changed`): drop it; list again only if what remains may be incomplete.
 //! 4. *Entitled* (`Queue::decide`): lead at once with a live deadline, else probe until an
 //!    acknowledgement yields one.
@@ -481,10 +481,10 @@ impl Queue {
                 self.ambiguous |= sent && !bites(Tooth::AmbiguityForgotten);
                 *step = if sent { Step::Ambiguous } else { Step::Survey };
             }
-            (Place::Enrolled(own), Request::Watch { names, .. }) if !sent => {
+            (Place::Enrolled(own), Request::Watch { nearest, others }) if !sent => {
                 // The session never registered them, so it will not set them again.
-                own.watching.retain(|name| !names.contains(name));
-                if names.contains(&own.name) {
+                own.watching.retain(|name| nearest.as_ref() != Some(name) && !others.contains(name));
+                if others.contains(&own.name) {
                     own.watch = Watch::Unset;
                 }
             }

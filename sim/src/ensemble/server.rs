@@ -338,7 +338,14 @@ impl Watched {
                         self.data.insert(path.clone());
                     }
                 }
-                self.child.extend(child.iter().cloned());
+                for path in child {
+                    match tree.missed_by_child_watch(path, *relative_zxid) {
+                        Some(kind) => sink.event(conn, kind, path),
+                        None => {
+                            self.child.insert(path.clone());
+                        }
+                    }
+                }
             }
             _ => {}
         }

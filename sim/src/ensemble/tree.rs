@@ -12,6 +12,8 @@ pub(crate) struct Node {
     pub(crate) owner: i64,
     pub(crate) czxid: i64,
     mzxid: i64,
+    /// Of the last change of its children; its own creation before any.
+    pzxid: i64,
     version: i32,
     data: Vec<u8>,
     /// Children ever made here: the next one's number.
@@ -138,13 +140,14 @@ impl Tree {
         match change {
             Change::Create { path, owner, data } => {
                 let (owner, data) = (*owner, data.clone());
-                let node = Node { owner, czxid: zxid, mzxid: zxid, version: 0, data, made: 0 };
+                let node = Node { owner, czxid: zxid, mzxid: zxid, pzxid: zxid, version: 0, data, made: 0 };
                 self.nodes.insert(path.clone(), node);
                 let mut events = vec![(EventKind::Created, path.clone())];
                 if let Some((parent, _)) = path.rsplit_once('/')
                     && let Some(node) = self.nodes.get_mut(parent)
                 {
                     node.made += 1;
+                    node.pzxid = zxid;
                     events.push((EventKind::ChildrenChanged, parent.to_owned()));
                 }
                 events
@@ -174,6 +177,9 @@ impl Tree {
             return Vec::new();
         }
         let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        if let Some(node) = self.nodes.get_mut(parent) {
+            node.pzxid = self.zxid;
+        }
         vec![(EventKind::Deleted, path.to_owned()), (EventKind::ChildrenChanged, parent.to_owned())]
     }
 
@@ -218,6 +224,14 @@ impl Tree {
         match self.nodes.get(path) {
             None => Some(EventKind::Deleted),
             Some(node) => (node.mzxid > since).then_some(EventKind::DataChanged),
+        }
+    }
+
+    /// The same of a child watch.
+    pub(crate) fn missed_by_child_watch(&self, path: &str, since: i64) -> Option<EventKind> {
+        match self.nodes.get(path) {
+            None => Some(EventKind::Deleted),
+            Some(node) => (node.pzxid > since).then_some(EventKind::ChildrenChanged),
         }
     }
 

@@ -171,18 +171,19 @@ impl Own {
     /// Watches our own znode and the two nearest ahead, in one frame that also tells of those that
     /// went since the list.
     fn watch(&mut self, tenure: &mut Tenure) {
-        let nearest = self.ahead.iter().map(|c| &c.name);
-        let mut names: Vec<String> = nearest.filter(|name| !self.watching.contains(*name)).cloned().collect();
-        self.watching.extend(names.iter().cloned());
+        let Own { ahead, watching, .. } = self;
+        let mut unwatched = |c: &Contender| watching.insert(c.name.clone()).then(|| c.name.clone());
+        let nearest = ahead.first().and_then(&mut unwatched);
+        let mut others: Vec<String> = ahead.iter().skip(1).filter_map(unwatched).collect();
         if self.watch == Watch::Unset && bites(Tooth::OwnWatchMissing) {
             self.watch = Watch::Set;
         }
         let own = self.watch == Watch::Unset;
         if own {
-            names.push(self.name.clone());
+            others.push(self.name.clone());
         }
-        if !names.is_empty() {
-            let id = tenure.ask(Request::Watch { names });
+        if nearest.is_some() || !others.is_empty() {
+            let id = tenure.ask(Request::Watch { nearest, others });
             if own {
                 self.watch = Watch::Asked(id);
             }

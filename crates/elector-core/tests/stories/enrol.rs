@@ -33,8 +33,10 @@ fn not_alone_after_all_it_watches_those_ahead_as_well() {
     c.listed("");
     c.created("A3", 7);
     c.says(&["create A", "list", "watch A3"]);
+    assert!(c.told_first().is_empty());
     c.listed("p1 A3"); // it came between the survey and our create
     c.says(&["watch p1", "probe A3"]);
+    assert_eq!(c.told_first(), ["p1"]);
     c.done("watch A3");
     c.done("watch p1");
     c.done("probe");
@@ -80,6 +82,7 @@ fn behind_many_it_watches_the_two_nearest_and_spends_no_zxid() {
     c.created("A9", 7);
     c.listed("A9 p1 q5 r2");
     c.says(&["list", "watch q5 r2 A9"]);
+    assert_eq!(c.told_first(), ["q5"], "those further behind and the owner can wait");
     c.done("watch");
     c.at(9_000).wake();
     c.says(&[]);

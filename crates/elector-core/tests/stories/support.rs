@@ -223,6 +223,15 @@ impl Story {
         self.reply(asked, Ok(Answer::Done));
     }
 
+    /// The znodes of whose end it asks to be told before others are.
+    pub(crate) fn told_first(&self) -> Vec<String> {
+        let nearest = self.asked.values().filter_map(|(request, _)| match request {
+            Request::Watch { nearest, .. } => nearest.as_deref(),
+            _ => None,
+        });
+        nearest.map(|name| self.label(name)).collect()
+    }
+
     pub(crate) fn refuse(&mut self, asked: &str, refusal: Refusal) {
         self.reply(asked, Err(refusal));
     }
@@ -370,8 +379,8 @@ impl Story {
             Request::List { audit: false } => "list".to_owned(),
             Request::List { audit: true } => "audit".to_owned(),
             Request::Sync => "sync".to_owned(),
-            Request::Watch { names } => {
-                let names: Vec<_> = names.iter().map(|name| self.label(name)).collect();
+            Request::Watch { nearest, others } => {
+                let names: Vec<_> = nearest.iter().chain(others).map(|name| self.label(name)).collect();
                 format!("watch {}", names.join(" "))
             }
             Request::Read { name, watch: true } => format!("read {} watching", self.label(name)),

@@ -133,8 +133,9 @@ impl Ensemble {
                 }
             }
             Packet::Ask(id, request) => {
-                if let Request::Watch { names } = &request {
-                    self.watch(connection, names, &mut sent);
+                if let Request::Watch { nearest, others } = &request {
+                    let names: Vec<_> = nearest.iter().chain(others).cloned().collect();
+                    self.watch(connection, &names, &mut sent);
                 }
                 if let Some(outcome) = self.answer(connection, &request, &mut sent) {
                     sent.push((connection, Frame::Reply { id, outcome }));

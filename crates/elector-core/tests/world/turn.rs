@@ -166,8 +166,8 @@ impl World {
                         self.within(0, 60, Happening::Break(connection));
                     }
                     let who = &mut self.peers[peer];
-                    if let Request::Watch { names, .. } = &request {
-                        who.watches.extend(names.iter().cloned());
+                    if let Request::Watch { nearest, others } = &request {
+                        who.watches.extend(nearest.iter().chain(others).cloned());
                     }
                     self.send_up(peer, Packet::Ask(id, request));
                 } else if !who.pending.iter().any(|next| matches!(next, Pending::Gone)) {

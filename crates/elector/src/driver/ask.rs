@@ -39,11 +39,11 @@ impl Settings {
             },
             Request::List { .. } => wire::Request::GetChildren2 { path: znode(""), watch: false },
             Request::Sync => wire::Request::Sync { path: znode("") },
-            Request::Watch { names } => wire::Request::SetWatches {
+            Request::Watch { nearest, others } => wire::Request::SetWatches {
                 relative_zxid: i64::MAX,
-                data: names.iter().map(|name| znode(name)).collect(),
+                data: nearest.iter().map(|name| znode(name)).collect(),
                 exist: Vec::new(),
-                child: Vec::new(),
+                child: others.iter().map(|name| znode(name)).collect(),
             },
             Request::Read { name, watch } => wire::Request::GetData { path: znode(name), watch: *watch },
             Request::Probe { name } if self.alone => {
@@ -62,7 +62,7 @@ impl Settings {
         let name = if below.is_empty() { "" } else { below.strip_prefix('/')? };
         let change = match event.kind {
             EventKind::Deleted => Change::Deleted,
-            EventKind::Created | EventKind::DataChanged => Change::Touched,
+            EventKind::Created | EventKind::DataChanged | EventKind::ChildrenChanged => Change::Touched,
             _ => return None,
         };
         Some((name.to_owned(), change))
@@ -99,5 +99,57 @@ fn refusal(code: ErrorCode) -> Refusal {
         ErrorCode::NoAuth => Refusal::NoAuth,
         ErrorCode::InvalidAcl => Refusal::InvalidAcl,
         other => Refusal::Code(other.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use elector_core::{Margins, OnDisconnect};
+
+    use super::*;
+    use crate::place::Place;
+
+    fn settings() -> Settings {
+        Settings {
+            place: Place::Ensemble("zk1:2181".into()),
+            credentials: Vec::new(),
+            path: "/billing".into(),
+            id: "a".into(),
+            layout: Layout::Latch,
+            timeout: Duration::from_secs(10),
+            margins: Margins::default(),
+            alone: false,
+            on_disconnect: OnDisconnect::Hold,
+            acl: Vec::new(),
+            path_acl: Vec::new(),
+            name_neighbours: false,
+        }
+    }
+
+    #[test]
+    fn the_next_in_line_has_the_kind_of_watch_that_is_told_first() {
+        let watch = Request::Watch { nearest: Some("b".into()), others: vec!["a".into(), "c".into()] };
+        let Encoded::Plain(wire::Request::SetWatches { data, exist, child, .. }) = settings().encode(&watch)
+        else {
+            panic!("not a setWatches")
+        };
+        assert_eq!(data, ["/billing/b"]);
+        assert_eq!(child, ["/billing/a", "/billing/c"]);
+        assert!(exist.is_empty());
+    }
+
+    /// A foreign contender may be no ephemeral and have children: then the watch is used up.
+    #[test]
+    fn whatever_uses_a_watch_up_is_told() {
+        let event = |kind, path: &str| {
+            settings().event(&WatchEvent { kind, state: WatchEvent::SYNC_CONNECTED, path: path.to_owned() })
+        };
+        for kind in [EventKind::Created, EventKind::DataChanged, EventKind::ChildrenChanged] {
+            assert_eq!(event(kind, "/billing/c"), Some(("c".into(), Change::Touched)));
+        }
+        assert_eq!(event(EventKind::Deleted, "/billing/c"), Some(("c".into(), Change::Deleted)));
+        assert_eq!(event(EventKind::Deleted, "/billings/c"), None);
     }
 }

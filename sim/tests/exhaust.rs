@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use elector_core::{Answer, Change, Layout, Refusal, Request, RequestId};
 use elector_sim::exhaust::scope::{Fault, Scope};
-use elector_sim::exhaust::server::{Frame, Packet, Sent, Server};
+use elector_sim::exhaust::server::{Frame, Kind, Packet, Sent, Server};
 use elector_sim::exhaust::{Bounds, search, tell};
 use fastrand::Rng;
 use zk_embedded::state::{ConnectionId, Effects, Limits, Moment, Output, State};
@@ -105,11 +105,12 @@ impl Both {
         self.compare(frames, effects, &request);
     }
 
-    fn restore(&mut self, at: usize, names: Vec<String>) {
+    fn restore(&mut self, at: usize, names: Vec<(Kind, String)>) {
         let (known_at, relative_zxid) = self.known[self.random.usize(..self.known.len())];
-        let data = names.iter().map(|name| path(name)).collect();
+        let of = |kind| names.iter().filter(|(is, _)| *is == kind).map(|(_, name)| path(name)).collect();
+        let (data, child) = (of(Kind::Data), of(Kind::Child));
         let frames = self.model.take(at, self.sessions[at].2, Packet::Restore { names, known_at });
-        let real = zk_wire::Request::SetWatches { relative_zxid, data, exist: Vec::new(), child: Vec::new() };
+        let real = zk_wire::Request::SetWatches { relative_zxid, data, exist: Vec::new(), child };
         let mut effects = Effects::default();
         self.state.request(self.sessions[at].1, 1, real.op(), Ok(real), now(), &mut effects);
         self.compare(frames, effects, &Request::Sync);
@@ -254,8 +255,10 @@ impl Both {
             7 => self.ask(at, Request::Sync),
             8..11 => {
                 let other = self.some_name();
-                let names = if other == name { vec![name] } else { vec![name, other] };
-                self.ask(at, Request::Watch { names });
+                let others =
+                    if other == name || self.random.bool() { vec![name] } else { vec![name, other.clone()] };
+                let nearest = self.random.bool().then_some(other);
+                self.ask(at, Request::Watch { nearest, others });
             }
             11..13 => {
                 let watch = self.random.bool();
@@ -265,7 +268,8 @@ impl Both {
             15..18 => self.ask(at, Request::Delete { name }),
             18 => {
                 self.reconnect(at);
-                self.restore(at, vec![name]);
+                let kind = if self.random.bool() { Kind::Data } else { Kind::Child };
+                self.restore(at, vec![(kind, name)]);
             }
             19 => self.end_session(at),
             20 if is_there => self.delete(&name),
@@ -303,11 +307,11 @@ fn real(request: &Request) -> zk_wire::Request {
         },
         Request::List { .. } => Real::GetChildren2 { path: PATH.to_owned(), watch: false },
         Request::Sync => Real::Sync { path: PATH.to_owned() },
-        Request::Watch { names } => Real::SetWatches {
+        Request::Watch { nearest, others } => Real::SetWatches {
             relative_zxid: i64::MAX,
-            data: names.iter().map(|name| path(name)).collect(),
+            data: nearest.iter().map(|name| path(name)).collect(),
             exist: Vec::new(),
-            child: Vec::new(),
+            child: others.iter().map(|name| path(name)).collect(),
         },
         Request::Read { name, watch } => Real::GetData { path: path(name), watch: *watch },
         Request::Probe { name } => Real::Multi(vec![MultiOp::Check { path: path(name), version: -1 }]),

@@ -12,7 +12,7 @@ use elector_core::{
     SessionEnd, Token,
 };
 
-use super::server::{Frame, Packet};
+use super::server::{Frame, Kind, Packet, kinds};
 use super::tell::{self, Log};
 
 /// The session timeout that is asked for and granted.
@@ -89,7 +89,7 @@ pub(crate) struct Seat {
     pub(crate) link: Option<Link>,
     closing: bool,
     /// The watches that the session would set again, and the zxid up to which all is known of them.
-    watches: BTreeSet<String>,
+    watches: BTreeSet<(Kind, String)>,
     known_at: i64,
     unanswered_watches: u8,
     /// The newest term that nobody acted for once.
@@ -259,7 +259,7 @@ impl Seat {
                 match (effect, &outcome) {
                     (Effect::Watches, _) => self.unanswered_watches -= 1,
                     (Effect::Watch(name), Ok(_)) => {
-                        self.watches.insert(name);
+                        self.watches.insert((Kind::Data, name));
                     }
                     _ => {}
                 }
@@ -285,7 +285,9 @@ impl Seat {
     }
 
     fn event(&mut self, name: String, change: Change, told: &mut Vec<Told>, log: &mut Log) {
-        self.watches.remove(&name);
+        self.watches.retain(|(kind, watched)| {
+            *watched != name || (*kind == Kind::Child && change == Change::Touched)
+        });
         let own = change == Change::Deleted && self.candidate.own_name() == Some(&*name);
         self.step(Input::Event { name, change }, told, log);
         if let Some(token) = self.acts().filter(|_| own) {
@@ -368,8 +370,8 @@ impl Seat {
                 self.creates += 1;
                 Effect::None
             }
-            Request::Watch { names } => {
-                self.watches.extend(names.iter().cloned());
+            Request::Watch { nearest, others } => {
+                self.watches.extend(kinds(nearest.as_ref(), others));
                 self.unanswered_watches += 1;
                 Effect::Watches
             }

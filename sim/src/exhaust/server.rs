@@ -1,4 +1,4 @@
-//! One server, as far as an election goes: the children of its path, sessions, one-shot data watches, and the
+//! One server, as far as an election goes: the children of its path, sessions, one-shot watches, and the
 //! requests that outlived their connection.
 //!
 //! A model, because a search keeps millions of states and compares them: what it answers and tells is compared
@@ -20,6 +20,15 @@ pub struct Node {
     pub mzxid: i64,
 }
 
+/// Kinds of watches, in the order in which a server tells of a deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Also tells of writes.
+    Data,
+    /// Tells of the znode's end only, since no contender has children.
+    Child,
+}
+
 /// What a contender's session sends.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Packet {
@@ -28,7 +37,7 @@ pub enum Packet {
     /// The watches that were set on an earlier connection, and up to when all is known of them.
     Restore {
         /// The znodes.
-        names: Vec<String>,
+        names: Vec<(Kind, String)>,
         /// The highest zxid up to which everything was told.
         known_at: i64,
     },
@@ -69,6 +78,12 @@ pub enum Frame {
 /// Frames, and the contender for which each is.
 pub type Sent = Vec<(usize, Frame)>;
 
+/// What a request to watch sets.
+pub(crate) fn kinds(nearest: Option<&String>, others: &[String]) -> Vec<(Kind, String)> {
+    let nearest = nearest.map(|name| (Kind::Data, name.clone()));
+    nearest.into_iter().chain(others.iter().map(|name| (Kind::Child, name.clone()))).collect()
+}
+
 /// The server's state.
 #[derive(Debug, Clone, Hash)]
 pub struct Server {
@@ -78,7 +93,7 @@ pub struct Server {
     zxid: i64,
     sessions: BTreeSet<i64>,
     /// On what, and by whose connection.
-    watches: BTreeSet<(String, usize)>,
+    watches: BTreeSet<(Kind, String, usize)>,
     /// Writes that were on their way when their connection died, by contender, with their session.
     late: Vec<VecDeque<(i64, Request)>>,
 }
@@ -151,8 +166,8 @@ impl Server {
         let mut sent = Sent::new();
         match packet {
             Packet::Ask(id, request) => {
-                if let Request::Watch { names } = &request {
-                    self.watch(seat, names, i64::MAX, &mut sent);
+                if let Request::Watch { nearest, others } = &request {
+                    self.watch(seat, &kinds(nearest.as_ref(), others), i64::MAX, &mut sent);
                 }
                 let outcome = self.answer(seat, session, &request, &mut sent);
                 sent.push((seat, Frame::Reply { id, outcome, zxid: self.zxid }));
@@ -172,7 +187,7 @@ impl Server {
 
     /// A contender's connection is gone. Of what was on its way, `late` may still arrive.
     pub fn disconnect(&mut self, seat: usize) {
-        self.watches.retain(|(_, watcher)| *watcher != seat);
+        self.watches.retain(|(.., watcher)| *watcher != seat);
     }
 
     pub(crate) fn keep_late(&mut self, seat: usize, session: i64, packets: impl Iterator<Item = Packet>) {
@@ -234,25 +249,28 @@ impl Server {
     }
 
     fn fire(&mut self, name: &str, change: Change, sent: &mut Sent) {
-        self.watches.retain(|(watched, seat)| {
-            if watched == name {
+        // Whoever has both kinds is told once.
+        let mut told = BTreeSet::new();
+        self.watches.retain(|(kind, watched, seat)| {
+            let fires = watched == name && (*kind == Kind::Data || change == Change::Deleted);
+            if fires && told.insert(*seat) {
                 sent.push((*seat, Frame::Event { name: name.to_owned(), change }));
             }
-            watched != name
+            !fires
         });
     }
 
     /// As setWatches does it: what happened since is told in place of the watch.
-    fn watch(&mut self, seat: usize, names: &[String], since: i64, sent: &mut Sent) {
-        for name in names {
+    fn watch(&mut self, seat: usize, names: &[(Kind, String)], since: i64, sent: &mut Sent) {
+        for (kind, name) in names {
             let missed = match self.nodes.get(name) {
                 None => Some(Change::Deleted),
-                Some(node) => (node.mzxid > since).then_some(Change::Touched),
+                Some(node) => (*kind == Kind::Data && node.mzxid > since).then_some(Change::Touched),
             };
             match missed {
                 Some(change) => sent.push((seat, Frame::Event { name: name.clone(), change })),
                 None => {
-                    self.watches.insert((name.clone(), seat));
+                    self.watches.insert((*kind, name.clone(), seat));
                 }
             }
         }
@@ -276,7 +294,7 @@ impl Server {
             Request::Read { name, watch } => {
                 let node = self.nodes.get(name).ok_or(Refusal::NoNode)?;
                 if *watch {
-                    self.watches.insert((name.clone(), seat));
+                    self.watches.insert((Kind::Data, name.clone(), seat));
                 }
                 Ok(Answer::Node { czxid: node.czxid, owner: node.owner })
             }

@@ -50,8 +50,8 @@ fn short(name: &str) -> String {
     }
 }
 
-fn all_short(names: &[String]) -> String {
-    names.iter().map(|name| short(name)).collect::<Vec<_>>().join(", ")
+fn all_short<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    names.map(|name| short(name)).collect::<Vec<_>>().join(", ")
 }
 
 pub(crate) fn request(request: &Request) -> String {
@@ -60,7 +60,7 @@ pub(crate) fn request(request: &Request) -> String {
         Request::Create { name } => format!("create {}", short(name)),
         Request::List { audit } => format!("list{}", if *audit { " (audit)" } else { "" }),
         Request::Sync => "sync".to_owned(),
-        Request::Watch { names } => format!("watch {}", all_short(names)),
+        Request::Watch { nearest, others } => format!("watch {}", all_short(nearest.iter().chain(others))),
         Request::Read { name, .. } => format!("read {}", short(name)),
         Request::Probe { name } => format!("probe {}", short(name)),
         Request::Delete { name } => format!("delete {}", short(name)),
@@ -71,7 +71,7 @@ pub(crate) fn frame(frame: &Frame) -> String {
     match frame {
         Frame::Reply { outcome: Ok(answer), .. } => match answer {
             Answer::Created { name, czxid, .. } => format!("created {} at czxid {czxid}", short(name)),
-            Answer::Listed(names) => format!("there are [{}]", all_short(names)),
+            Answer::Listed(names) => format!("there are [{}]", all_short(names.iter())),
             Answer::Node { czxid, owner } => format!("made at czxid {czxid} by session {owner}"),
             Answer::Done => "done".to_owned(),
         },
@@ -125,7 +125,9 @@ fn next_packet(world: &World, at: u8) -> String {
     let link = world.seats().nth(usize::from(at)).and_then(|seat| seat.link.as_ref());
     match link.and_then(|link| link.up.front()) {
         Some(Packet::Ask(_, asked)) => request(asked),
-        Some(Packet::Restore { names, .. }) => format!("set the watches again on {}", all_short(names)),
+        Some(Packet::Restore { names, .. }) => {
+            format!("set the watches again on {}", all_short(names.iter().map(|(_, name)| name)))
+        }
         Some(Packet::Close) => "close the session".to_owned(),
         None => String::new(),
     }

@@ -24,7 +24,7 @@ struct Pair {
 }
 
 impl Pair {
-    fn start(cut_off: SocketAddr, others: &str, election: &str, timeout: Duration) -> Pair {
+    fn start(cut_off: SocketAddr, others: &[SocketAddr], election: &str, timeout: Duration) -> Pair {
         let proxy = Proxy::new(cut_off);
         let witness = Witness::new();
         let tick = if timeout == SHORT_TIMEOUT { "--ensemble-tick 500ms" } else { "" };
@@ -33,7 +33,9 @@ impl Pair {
         let mut leader = contend(&proxy.address().to_string(), "first").start();
         leader.wait_for("leading with token");
         witness.until_terms(1);
-        let mut next = contend(others, "next").start();
+        witness.watch_znode(others[0], election);
+        let list: Vec<String> = others.iter().map(SocketAddr::to_string).collect();
+        let mut next = contend(&list.join(","), "next").start();
         next.wait_for("waiting, 2nd of 2");
         Pair { proxy, witness, leader, next }
     }
@@ -96,14 +98,14 @@ fn strike_often(
                 Whom::Follower => ensemble.follower_indexes()[struck % 2],
                 Whom::QuorumLeader => ensemble.leader_index(),
             };
-            let others: Vec<String> = (0..3)
+            let others: Vec<SocketAddr> = (0..3)
                 .filter(|index| *index != cut_off)
-                .map(|index| ensemble.servers()[index].address().to_string())
+                .map(|index| ensemble.servers()[index].address())
                 .collect();
             let address = ensemble.servers()[cut_off].address();
             let start = |one| {
                 let election = format!("/{row}-{seconds}-{}", struck + one);
-                Pair::start(address, &others.join(","), &election, timeout)
+                Pair::start(address, &others, &election, timeout)
             };
             let pairs: Vec<Pair> = (0..pairs).map(start).collect();
             strike(&ensemble, cut_off, timeout, &pairs);
@@ -118,15 +120,21 @@ fn strike_often(
     }
 }
 
+/// Cuts a server off from its peers, and says so in the records of those whom it carries.
+fn isolate(ensemble: &Ensemble, server: usize, pairs: &[Pair]) {
+    pairs.iter().for_each(|pair| pair.witness.note_fault("its server is cut off from its peers"));
+    ensemble.isolate_peers(server);
+}
+
 /// E3: at any moment.
 #[test]
 fn e3_behind_a_cut_off_follower_no_two_programs_at_a_time() {
     let mut phase = 0;
-    strike_often("e3", Whom::Follower, TOGETHER, |ensemble, cut_off, timeout, _| {
+    strike_often("e3", Whom::Follower, TOGETHER, |ensemble, cut_off, timeout, pairs| {
         // The leases have long been of the age that they usually have.
         phase += 1;
         std::thread::sleep(timeout / 2 + Duration::from_millis(137 * (phase % 7)));
-        ensemble.isolate_peers(cut_off);
+        isolate(ensemble, cut_off, pairs);
     });
 }
 
@@ -139,7 +147,7 @@ fn e4_cut_right_after_an_acknowledgement_no_two_programs_at_a_time() {
         let cut_after = loop {
             let at = acknowledged.recv_timeout(timeout).expect("it probes");
             if at.elapsed() < RIGHT_AFTER / 2 {
-                ensemble.isolate_peers(cut_off);
+                isolate(ensemble, cut_off, pairs);
                 break at.elapsed();
             }
         };
@@ -153,7 +161,7 @@ fn e4_cut_right_after_an_acknowledgement_no_two_programs_at_a_time() {
 fn e30_behind_a_deposed_quorum_leader_no_two_programs_at_a_time() {
     strike_often("e30", Whom::QuorumLeader, TOGETHER, |ensemble, cut_off, timeout, pairs| {
         std::thread::sleep(timeout / 2);
-        ensemble.isolate_peers(cut_off);
+        isolate(ensemble, cut_off, pairs);
         let until = Instant::now() + timeout;
         while Instant::now() < until {
             std::thread::sleep(Duration::from_millis(600));
@@ -174,7 +182,7 @@ fn e31_after_late_delivery_and_a_cut_no_two_programs_at_a_time() {
         let acknowledged = pairs[1].acknowledgements();
         pairs[1..].iter().for_each(|pair| pair.proxy.release(Direction::Up));
         acknowledged.recv_timeout(timeout).expect("the late probe is answered");
-        ensemble.isolate_peers(cut_off);
+        isolate(ensemble, cut_off, pairs);
         std::thread::sleep(Duration::from_millis(2_700).saturating_sub(timeout / 8));
         pairs[0].proxy.release(Direction::Up);
     });
@@ -191,9 +199,9 @@ fn e25_late_replies_of_a_quorum_leader_that_stood_still_revive_nobody() {
         let stopped = ensemble.leader_index();
         let address = ensemble.servers()[stopped].address();
         let others = ensemble.follower_indexes().into_iter();
-        let others: Vec<_> = others.map(|index| ensemble.servers()[index].address().to_string()).collect();
+        let others: Vec<_> = others.map(|index| ensemble.servers()[index].address()).collect();
         let election = format!("/e25-{round}");
-        let mut pair = Pair::start(address, &others.join(","), &election, SHORT_TIMEOUT);
+        let mut pair = Pair::start(address, &others, &election, SHORT_TIMEOUT);
         ensemble.server(stopped).stop();
         let until = Instant::now() + 3 * SHORT_TIMEOUT;
         pair.next.wait_for("leading with token");

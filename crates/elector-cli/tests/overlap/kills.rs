@@ -40,6 +40,7 @@ fn c1_killed_again_and_again_no_two_programs_at_a_time() {
     for round in 1..=kills {
         let mut next = contend(directory.path(), &witness, &id(round), "");
         next.wait_for("waiting, 2nd of 2");
+        witness.note_fault("its elector is killed");
         let killed = monotonic_time();
         leader.kill();
         wait_until_all_gone(&id(round - 1), LONG);
@@ -83,6 +84,7 @@ fn stop_one(id: &str) {
     witness.until_terms(1);
     let mut next = contend(directory.path(), &witness, &format!("{id}-next"), "");
     next.wait_for("waiting, 2nd of 2");
+    witness.note_fault("its elector is stopped");
     leader.signal(Signal::STOP);
     let took = wait_until_all_gone(id, LONG);
     assert!(took < TIMEOUT, "{id}: the tree lived for {took:?}");
@@ -112,6 +114,7 @@ fn control_with_both_processes_stopped_the_checker_sees_two_programs_at_a_time()
     witness.until_terms(1);
     let mut next = witness.program(Elector::run(&servers, "next", SHORT).word(election)).start();
     next.wait_for("waiting, 2nd of 2");
+    witness.note_fault("both processes of its elector are stopped");
     leader.signal(Signal::STOP);
     signal_process(parent_of(program), Signal::STOP);
     let stopped = Instant::now();

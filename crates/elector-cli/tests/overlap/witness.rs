@@ -4,9 +4,12 @@
 //! the next. Times are of CLOCK_MONOTONIC, which all processes of one machine share.
 
 use crate::common::{Elector, LONG};
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use zk_ensemble::{Onlooker, boot_time, monotonic_time};
 
 /// Debian's, which the gate's set-up installs.
 pub(crate) const PYTHON: &str = "/usr/bin/python3";
@@ -26,7 +29,10 @@ while True:
     time.sleep(0.005)
 ";
 
-/// What all programs of one election write into.
+/// Names a folder in which the records stay, for `elector-sim picture --record FILE`.
+const RECORDS: &str = "ELECTOR_RECORDS";
+
+/// What all programs of one election write into, and what the test says of what it did to them.
 pub(crate) struct Witness {
     _directory: tempfile::TempDir,
     file: PathBuf,
@@ -53,7 +59,10 @@ pub(crate) enum Fault {
 impl Witness {
     pub(crate) fn new() -> Witness {
         let directory = tempfile::tempdir().expect("a folder");
-        let file = directory.path().join("witness");
+        let file = match std::env::var_os(RECORDS) {
+            Some(records) => PathBuf::from(records).join(format!("{}", monotonic_time().as_nanos())),
+            None => directory.path().join("witness"),
+        };
         fs::write(&file, "").expect("written");
         Witness { _directory: directory, file }
     }
@@ -63,6 +72,34 @@ impl Witness {
         let file = self.file.to_str().expect("a plain path");
         // The program's own clock is always the machine's.
         elector.words("-- env -u LD_PRELOAD").word(PYTHON).word("-c").word(PROGRAM).word(file)
+    }
+
+    /// Writes down what the test does to whoever leads, now.
+    pub(crate) fn note_fault(&self, words: &str) {
+        self.note(monotonic_time(), &format!("fault {words}"));
+    }
+
+    /// Where records are kept, also writes down when the store was seen to have done away with this znode. Both
+    /// clocks of the machine run alike as long as it is not suspended.
+    pub(crate) fn watch_znode(&self, server: SocketAddr, election: &str) {
+        if std::env::var_os(RECORDS).is_none() {
+            return;
+        }
+        let mut onlooker = Onlooker::connect(server).expect("it serves");
+        let znode = format!("{election}/{}", onlooker.children(election).expect("a list").remove(0));
+        let token = onlooker.exists(&znode).expect("it answers").expect("it is there").czxid;
+        let witness = Witness { _directory: tempfile::tempdir().expect("a folder"), file: self.file.clone() };
+        std::thread::spawn(move || {
+            let behind = boot_time().saturating_sub(monotonic_time());
+            if let Some(seen) = onlooker.watch_gone(&znode, LONG).expect("it answers") {
+                witness.note(seen.gone.saturating_sub(behind), &format!("gone {token}"));
+            }
+        });
+    }
+
+    fn note(&self, at: Duration, words: &str) {
+        let mut file = OpenOptions::new().append(true).open(&self.file).expect("it is there");
+        file.write_all(format!("# {} {words}\n", at.as_nanos()).as_bytes()).expect("written");
     }
 
     /// Waits until so many terms have written.
@@ -100,8 +137,9 @@ struct Span {
 /// The terms in the order of their first lines.
 fn spans(text: &str) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();
-    // The last line may be half written.
-    for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+    // The last line may be half written, and notes are for people.
+    let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n') && !line.starts_with('#'));
+    for line in whole {
         let numbers: Vec<u64> =
             line.split_ascii_whitespace().map(|word| word.parse().expect("a number")).collect();
         let [token, _pid, at] = numbers[..] else { panic!("three numbers: {line:?}") };
@@ -135,7 +173,7 @@ fn judge(text: &str) -> Result<Terms, Fault> {
 
 #[test]
 fn terms_one_after_the_other_pass() {
-    let text = "1 10 1000\n1 11 1500\n1 10 2000\n2 20 2700\n2 20 3000\n3 30 5000\n";
+    let text = "1 10 1000\n1 11 1500\n# 1800 fault a word\n1 10 2000\n2 20 2700\n2 20 3000\n3 30 5000\n";
     assert_eq!(judge(text), Ok(Terms { count: 3, least_gap: Duration::from_nanos(700) }));
 }
 

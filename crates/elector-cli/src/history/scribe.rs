@@ -163,16 +163,8 @@ impl Task {
 
 /// Makes the record, or puts the ending into the one that is there.
 async fn write(history: &mut History, clock: LeaseClock, term: &mut Term) -> Result<(), HistoryError> {
-    let now = clock.now();
-    let own = term.ending.as_ref().map(|ending| Ended {
-        how: ending.how.clone(),
-        detail: ending.detail.clone(),
-        led: Some(ending.at.saturating_sub(term.began)),
-        ago: now.saturating_sub(ending.at),
-    });
-    let fresh = Told { began_ago: now.saturating_sub(term.began), ended: own, ..term.told.clone() };
     for _ in 0..TRIES {
-        if !term.made && history.create(term.token, &fresh.text()).await? {
+        if !term.made && history.create(term.token, &as_of(clock.now(), term).text()).await? {
             term.made = true;
             return Ok(());
         }
@@ -182,6 +174,8 @@ async fn write(history: &mut History, clock: LeaseClock, term: &mut Term) -> Res
             term.made = false;
             continue;
         };
+        // Connecting and reading took a while; the servers' time of the change is to come right after it.
+        let fresh = as_of(clock.now(), term);
         let Some(ended) = &fresh.ended else { return Ok(()) };
         // What was told at its creation belongs to that moment, which the servers keep.
         let told = there.text.as_deref().and_then(Told::read).filter(|told| told.session == fresh.session);
@@ -195,6 +189,17 @@ async fn write(history: &mut History, clock: LeaseClock, term: &mut Term) -> Res
     }
     // Somebody writes there all the time; it is not worth more.
     Ok(())
+}
+
+/// What is to be told of the term, by an instant just before it is written.
+fn as_of(now: Duration, term: &Term) -> Told {
+    let ended = term.ending.as_ref().map(|ending| Ended {
+        how: ending.how.clone(),
+        detail: ending.detail.clone(),
+        led: Some(ending.at.saturating_sub(term.began)),
+        ago: now.saturating_sub(ending.at),
+    });
+    Told { began_ago: now.saturating_sub(term.began), ended, ..term.told.clone() }
 }
 
 /// One that was stopped takes its own silence for that of the servers; the process beside it does not.

@@ -2,6 +2,9 @@
 //!
 //! Pure. Each record tells of its own term alone; what became of a leader that left no last word shows only in the one
 //! that came after it. Tokens give the order, never times: those come from the servers' clocks, which may jump.
+//!
+//! What a record says of a moment is late by the way of its requests, as long as a short term lasts; never early. So
+//! of two times for one moment the earlier is nearer, and no term is shown to end before it began.
 
 use crate::history::{Found, How};
 use elector::Token;
@@ -10,6 +13,8 @@ use std::time::{Duration, SystemTime};
 
 /// Records that are read; more are not kept.
 pub(super) const KEPT: usize = 50;
+/// A record is not later than this when the servers answer; terms that overlap by more were seen by two clocks.
+const LATEST: Duration = Duration::from_secs(5);
 
 /// One term.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,10 +84,14 @@ pub(super) fn terms(records: impl Iterator<Item = Found>, leader: Option<(Token,
 }
 
 fn recorded(found: Found) -> Term {
-    let (token, from, until) = (found.token, found.began(), found.over());
+    let (token, mut from, mut until) = (found.token, found.began(), found.over());
     let Some(told) = found.told else { return unrecorded(token, None, End::Unreadable) };
     // Measured where it led, else between two moments of the servers'.
     let measured = told.ended.as_ref().and_then(|ended| ended.led);
+    if let (Some(began), Some(over)) = (from, until) {
+        from = over.checked_sub(measured.unwrap_or_default()).map(|early| early.min(began)).or(from);
+        until = measured.and_then(|led| from?.checked_add(led)).or(until);
+    }
     let between = || Some(until?.duration_since(from?).unwrap_or_default());
     Term {
         token,
@@ -120,7 +129,13 @@ fn follow(term: &mut Term, next: Option<SystemTime>, timeout: Option<Duration>) 
         term.until = Some(last_sign);
         term.led = last_sign.duration_since(from).ok();
     }
-    // Two servers' clocks, or one that was set, may put the end behind the next beginning.
+    // Whoever came after it did not begin before this one's end: the later of the two was written down late.
+    let overlap = term.until.and_then(|until| until.duration_since(next).ok());
+    if let Some(overlap) = overlap.filter(|overlap| *overlap <= LATEST) {
+        term.until = Some(next);
+        term.from = term.from.and_then(|from| from.checked_sub(overlap));
+    }
+    // Two servers' clocks, or one that was set, may still put the end behind the next beginning.
     term.nobody_led = term.until.map(|until| next.duration_since(until).unwrap_or_default());
 }
 
@@ -179,6 +194,34 @@ mod tests {
         let records = [found(1, &first, 9000, 4000), found(2, &begun("b"), 3000, 3010)];
         let terms = terms(records.into_iter(), None);
         assert_eq!((terms[1].led, terms[1].nobody_led), (Some(Duration::ZERO), Some(Duration::ZERO)));
+    }
+
+    /// Both records of such a term are late by about as much as it lasted.
+    #[test]
+    fn terms_of_a_few_milliseconds_neither_end_before_they_began_nor_overlap() {
+        let short = |id: &str, led| Told { ended: ended(How::ProgramEnded, led, 1), ..begun(id) };
+        let records = [
+            found(1, &short("a", Some(4)), 1030, 1025),
+            found(2, &short("b", None), 1020, 1016),
+            found(3, &short("c", Some(2)), 1018, 1041),
+            found(4, &begun("d"), 1019, 1029),
+        ];
+        let terms = terms(records.into_iter(), Some((token(4), "d")));
+        for (term, next) in terms.iter().skip(1).zip(&terms) {
+            let (from, until) = (term.from.expect("it is told"), term.until.expect("it is told"));
+            let gap = next.from.expect("it is told").duration_since(until);
+            assert_eq!(until.duration_since(from).ok(), term.led, "{term:?}");
+            assert_eq!(gap.ok(), term.nobody_led, "{term:?} before {next:?}");
+        }
+        let led: Vec<_> = terms.iter().map(|term| term.led.map(|led| led.as_millis())).collect();
+        assert_eq!(led, [None, Some(2), Some(0), Some(4)]);
+    }
+
+    #[test]
+    fn a_beginning_that_was_written_down_late_is_known_from_the_end() {
+        let late = Told { ended: ended(How::Resigned, Some(3000), 0), ..begun("a") };
+        let terms = terms([found(1, &late, 2500, 4000)].into_iter(), None);
+        assert_eq!((terms[0].from, terms[0].until), (Some(at(1000)), Some(at(4000))));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use zk_session::{
 use crate::place::{self, Place};
 
 /// The first byte of one that is written down; another form would get another.
-const FORM: u8 = 2;
+const FORM: u8 = 3;
 /// Credentials that are read back.
 const MAX_CREDENTIALS: usize = 64;
 
@@ -32,6 +32,8 @@ pub struct Estate {
     pub(crate) place: Place,
     /// The election.
     pub(crate) path: String,
+    /// The server that carried the session last.
+    pub(crate) server: String,
     pub(crate) session: i64,
     pub(crate) password: Secret,
     /// The smallest timeout negotiated.
@@ -50,11 +52,12 @@ impl Estate {
         let timeout = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
         let credentials = self.credentials.iter().map(|one| 8 + one.scheme.len() + one.auth.expose().len());
         // Room for all of it, so that no half of a secret stays behind where a growing buffer was.
-        let room = 64 + place.len() + self.path.len() + credentials.sum::<usize>();
+        let room = 64 + place.len() + self.path.len() + self.server.len() + credentials.sum::<usize>();
         let mut bytes = Vec::with_capacity(room);
         bytes.extend([FORM, kind]);
         put(&mut bytes, place);
         put(&mut bytes, self.path.as_bytes());
+        put(&mut bytes, self.server.as_bytes());
         bytes.extend(self.session.to_be_bytes());
         bytes.extend(timeout.to_be_bytes());
         put(&mut bytes, self.password.expose());
@@ -79,6 +82,7 @@ impl Estate {
             _ => return None,
         };
         let path = String::from_utf8(take(&mut rest)?.to_vec()).ok()?;
+        let server = String::from_utf8(take(&mut rest)?.to_vec()).ok()?;
         let session = i64::from_be_bytes(take_word(&mut rest)?);
         let timeout = Duration::from_millis(u64::from_be_bytes(take_word(&mut rest)?));
         let password = Secret::from(take(&mut rest)?);
@@ -90,7 +94,7 @@ impl Estate {
             let scheme = String::from_utf8(take(&mut rest)?.to_vec()).ok()?;
             credentials.push(Credential::new(scheme, take(&mut rest)?));
         }
-        Some(Estate { place, path, session, password, timeout, credentials })
+        Some(Estate { place, path, server, session, password, timeout, credentials })
     }
 
     /// The session's number.
@@ -110,6 +114,7 @@ impl Estate {
     /// the session to its timeout.
     pub async fn close(&self) {
         let config = |servers| Config {
+            first: Some(self.server.clone()),
             timeout: self.timeout,
             credentials: self.credentials.clone(),
             ..Config::new(servers)
@@ -174,6 +179,7 @@ mod tests {
         Estate {
             place,
             path: "/billing".into(),
+            server: "zk2:2181".into(),
             session: 0x2000_a1b2_c3d0_0004,
             password: Secret::from(vec![7; 16]),
             timeout: Duration::from_secs(10),
@@ -187,6 +193,7 @@ mod tests {
             let bytes = estate(place.clone()).to_bytes();
             let read = Estate::from_bytes(&bytes).expect("it is ours");
             assert_eq!((read.place, read.path.as_str()), (place.clone(), "/billing"));
+            assert_eq!(read.server, "zk2:2181");
             assert_eq!((read.session, read.timeout), (0x2000_a1b2_c3d0_0004, Duration::from_secs(10)));
             assert_eq!(read.password.expose(), [7; 16]);
             assert_eq!(read.credentials, estate(place).credentials);

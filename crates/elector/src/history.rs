@@ -82,6 +82,8 @@ pub struct History {
     acl: Vec<Acl>,
     /// For the znodes above them.
     path_acl: Vec<Acl>,
+    /// The server to try first.
+    first: Option<String>,
     client: Option<Client>,
 }
 
@@ -93,7 +95,13 @@ impl History {
         acl: Vec<Acl>,
         path_acl: Vec<Acl>,
     ) -> History {
-        History { place, path: above(election), credentials, acl, path_acl, client: None }
+        History { place, path: above(election), credentials, acl, path_acl, first: None, client: None }
+    }
+
+    /// From its next session on it tries the server first that carried this session: that one answered lately, whereas
+    /// another one may hang for seconds before the next is tried.
+    pub fn prefer(&mut self, estate: &Estate) {
+        self.first = Some(estate.server.clone());
     }
 
     /// Makes the record of a term, and drops the oldest that are more than fifty. False if there is one already,
@@ -166,7 +174,7 @@ impl History {
     async fn client(&mut self) -> Result<&Client, HistoryError> {
         if self.client.is_none() {
             let credentials = self.credentials.clone();
-            let connected = reader::client(&self.place, credentials, CONNECT_LIMIT).await;
+            let connected = reader::client(&self.place, self.first.clone(), credentials, CONNECT_LIMIT).await;
             self.client = Some(connected.map_err(|error| match error {
                 error if error.is_retryable() => HistoryError::Interrupted(error.to_string()),
                 error => HistoryError::Refused { path: self.path.clone(), reason: error.to_string() },
@@ -237,7 +245,10 @@ impl fmt::Debug for History {
 impl Estate {
     /// The history of the election to which the session belongs, for adding to records that are there.
     pub fn history(&self) -> History {
-        History::new(self.place.clone(), &self.path, self.credentials.clone(), Vec::new(), Vec::new())
+        let credentials = self.credentials.clone();
+        let mut history = History::new(self.place.clone(), &self.path, credentials, Vec::new(), Vec::new());
+        history.prefer(self);
+        history
     }
 }
 

@@ -113,7 +113,7 @@ impl Reader {
         path::validate(path)?;
         let place = place.into();
         let credentials = credentials.into_iter().map(|(scheme, auth)| Credential::new(scheme, auth));
-        let client = client(&place, credentials.collect(), within).await?;
+        let client = client(&place, None, credentials.collect(), within).await?;
         Ok(Reader { client, place, path: path.to_owned() })
     }
 
@@ -197,13 +197,15 @@ impl Reader {
     }
 }
 
-/// Connects to a place, for looking at it or adding to what lies beside its elections.
+/// Connects to a place, for looking at it or adding to what lies beside its elections; to the server `first`, if that
+/// answers.
 pub(crate) async fn client(
     place: &Place,
+    first: Option<String>,
     credentials: Vec<Credential>,
     within: Duration,
 ) -> Result<Client, ReadError> {
-    let config = |servers| Config { timeout: SESSION_TIMEOUT, credentials, ..Config::new(servers) };
+    let config = |servers| Config { first, timeout: SESSION_TIMEOUT, credentials, ..Config::new(servers) };
     let connected = match place {
         Place::Ensemble(servers) => {
             let servers = servers.parse().map_err(|error| ReadError::Servers(format!("{error}")))?;

@@ -41,6 +41,28 @@ async fn a_thousand_terms_leave_fifty_records() {
     assert_eq!(names.iter().filter(|name| *name != "zookeeper").collect::<Vec<_>>(), ["billing.ctl"]);
 }
 
+/// A server that hangs costs whoever finds it first seconds, which the end of a run does not have.
+#[tokio::test]
+async fn the_server_that_carries_the_election_is_tried_before_one_that_hangs() {
+    let server = TestServer::start().unwrap();
+    let hanging = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    hanging.set_nonblocking(true).unwrap();
+    let both = format!("{},{}", hanging.local_addr().unwrap(), server.connect_string());
+    let builder = Elector::builder(&both, "/billing");
+    let elector = builder.clone().start().expect("good options");
+    elector.connected().await.expect("one of them answers");
+    let estate = elector.estate().borrow().clone().expect("it is connected");
+    while hanging.accept().is_ok() {}
+    for number in 0..8 {
+        let mut history = builder.history().expect("good options");
+        history.prefer(&estate);
+        assert_eq!(history.create(token(number), "x").await, Ok(true));
+        assert!(estate.history().get(token(number)).await.unwrap().is_some());
+    }
+    assert!(hanging.accept().is_err(), "nobody came to the one that hangs");
+    elector.close().await;
+}
+
 #[tokio::test]
 async fn of_two_who_write_at_once_the_second_one_knows() {
     let server = TestServer::start().unwrap();

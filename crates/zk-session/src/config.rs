@@ -53,6 +53,8 @@ pub const MAX_EVENTS: usize = 1024;
 pub struct Config {
     /// Where the ensemble is.
     pub servers: ConnectString,
+    /// One of these servers, as in `host:port`, that is tried before all others: one that is known to answer.
+    pub first: Option<String>,
     /// The session timeout to ask for; the servers may answer another. Taken into
     /// [`SHORTEST_TIMEOUT`]..=[`LONGEST_TIMEOUT`].
     pub timeout: Duration,
@@ -65,7 +67,13 @@ pub struct Config {
 impl Config {
     /// The defaults for these servers.
     pub fn new(servers: ConnectString) -> Self {
-        Self { servers, timeout: DEFAULT_TIMEOUT, credentials: Vec::new(), reply_limit: DEFAULT_REPLY_LIMIT }
+        Self {
+            servers,
+            first: None,
+            timeout: DEFAULT_TIMEOUT,
+            credentials: Vec::new(),
+            reply_limit: DEFAULT_REPLY_LIMIT,
+        }
     }
 
     pub(crate) fn asked_timeout(&self) -> Duration {

@@ -1,6 +1,6 @@
 //! Which server comes next.
 //!
-//! Purpose: the list of servers, shuffled once, and the memory of what failed in the present round.
+//! Purpose: the list of servers, shuffled once (but for one that its owner wants first), and the memory of what failed in the present round.
 //! Invariant: the server given up or failed last is the last to be tried again; what is remembered never
 //! exceeds one entry for each server. Used by the session only.
 
@@ -16,8 +16,12 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    pub(crate) fn new(mut hosts: Vec<HostPort>, rng: &mut fastrand::Rng) -> Self {
+    pub(crate) fn new(mut hosts: Vec<HostPort>, first: Option<&str>, rng: &mut fastrand::Rng) -> Self {
         rng.shuffle(&mut hosts);
+        let wanted = first.and_then(|first| hosts.iter().position(|host| host.to_string() == first));
+        if let Some(wanted) = wanted {
+            hosts.swap(0, wanted);
+        }
         Self { ring: hosts, at: 0, tried: Vec::new(), rounds: 0 }
     }
 
@@ -66,7 +70,7 @@ mod tests {
 
     fn servers(n: u16) -> Servers {
         let hosts = (1..=n).map(|port| HostPort { host: "h".into(), port }).collect();
-        Servers::new(hosts, &mut fastrand::Rng::with_seed(7))
+        Servers::new(hosts, None, &mut fastrand::Rng::with_seed(7))
     }
 
     #[test]
@@ -96,11 +100,25 @@ mod tests {
     }
 
     #[test]
+    fn one_that_is_wanted_comes_first_and_one_that_is_not_there_changes_nothing() {
+        for seed in 0..50 {
+            let first = |wanted: &str| {
+                let hosts = (1..=3).map(|port| HostPort { host: "h".into(), port }).collect();
+                let servers = Servers::new(hosts, Some(wanted), &mut fastrand::Rng::with_seed(seed));
+                assert_eq!(servers.ring.len(), 3);
+                servers.current().map(|host| host.port)
+            };
+            assert_eq!(first("h:2"), Some(2));
+            assert!(first("other:2").is_some());
+        }
+    }
+
+    #[test]
     fn all_orders_come_about() {
         let mut seen = std::collections::HashSet::new();
         for seed in 0..200 {
             let hosts = (1..=3).map(|port| HostPort { host: "h".into(), port }).collect();
-            let servers = Servers::new(hosts, &mut fastrand::Rng::with_seed(seed));
+            let servers = Servers::new(hosts, None, &mut fastrand::Rng::with_seed(seed));
             seen.insert(servers.ring.iter().map(|h| h.port).collect::<Vec<_>>());
         }
         assert_eq!(seen.len(), 6);

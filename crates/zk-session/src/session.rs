@@ -109,7 +109,7 @@ impl<C: Connector, K: Clock> Session<C, K> {
         let mut rng = fastrand::Rng::new();
         Self {
             chroot: Chroot::new(config.servers.chroot.as_deref()),
-            servers: Servers::new(config.servers.hosts.clone(), &mut rng),
+            servers: Servers::new(config.servers.hosts.clone(), config.first.as_deref(), &mut rng),
             config,
             connector,
             clock,

@@ -7,11 +7,11 @@
 use super::record::{Ended, How, Told};
 use crate::log::{About, Entry, Level, Log};
 use crate::text::escape;
-use elector::{History, HistoryError, LeaseClock, Token};
+use elector::{Estate, History, HistoryError, LeaseClock, Token};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -44,10 +44,15 @@ struct Ending {
 }
 
 impl Scribe {
-    /// Starts the task on the present runtime. Instants are of `clock`.
-    pub(crate) fn start(history: History, clock: LeaseClock, log: Arc<Log>) -> Scribe {
+    /// Starts the task on the present runtime. Instants are of `clock`; `estate` tells which server answers.
+    pub(crate) fn start(
+        history: History,
+        estate: watch::Receiver<Option<Estate>>,
+        clock: LeaseClock,
+        log: Arc<Log>,
+    ) -> Scribe {
         let (notes, receiver) = mpsc::channel(MAX_NOTES);
-        let task = Task { history, clock, log, terms: VecDeque::new(), said: false };
+        let task = Task { history, estate, clock, log, terms: VecDeque::new(), said: false };
         Scribe { notes, task: tokio::spawn(task.run(receiver)) }
     }
 
@@ -87,6 +92,7 @@ struct Term {
 
 struct Task {
     history: History,
+    estate: watch::Receiver<Option<Estate>>,
     clock: LeaseClock,
     log: Arc<Log>,
     terms: VecDeque<Term>,
@@ -138,6 +144,9 @@ impl Task {
 
     /// Writes all that is not written. False if no server answered.
     async fn write_out(&mut self) -> bool {
+        if let Some(estate) = &*self.estate.borrow() {
+            self.history.prefer(estate);
+        }
         let mut answered = true;
         for term in self.terms.iter_mut().filter(|term| !term.written) {
             match write(&mut self.history, self.clock, term).await {

@@ -248,7 +248,7 @@ impl Run<'_> {
             }
         };
         let notices = elector.notices();
-        let scribe = Scribe::start(history, keeper.clock(), Arc::clone(&log));
+        let scribe = Scribe::start(history, elector.estate(), keeper.clock(), Arc::clone(&log));
         Ok(Ok(Run {
             options,
             site,

@@ -76,6 +76,7 @@ impl<C: Connector, K: Clock> Driver<C, K> {
         self.estate.send_replace(Some(Estate {
             place: self.settings.place.clone(),
             path: self.settings.path.to_string(),
+            server: attachment.server.clone(),
             session: attachment.session,
             password: self.session.password().clone(),
             timeout: attachment.smallest_timeout,

@@ -61,7 +61,7 @@ fn each_change_is_a_line_for_people_and_for_scripts() {
     let mut json = observe(&servers, "--json /observed");
     let first = text.wait_for_output("vacant");
     assert!(first.ends_with("  vacant   no such path"), "{first}");
-    text.wait_for("no such path /observed: nobody ever contended there, or it is misspelt");
+    text.wait_for("no such path /observed: nobody contends there, or it is misspelt");
     json.wait_for_output("\"vacant\"");
 
     let contender =

@@ -216,7 +216,7 @@ impl Observing<'_> {
             View::Vacant { .. } if self.site.directory.is_some() => self.remind(),
             View::Vacant { exists: false, gone: None } if !self.seen => {
                 let path = escape(&self.options.common.election);
-                let message = format!("no such path {path}: nobody ever contended there, or it is misspelt");
+                let message = format!("no such path {path}: nobody contends there, or it is misspelt");
                 self.say(Level::Warn, About::Waiting, message);
             }
             _ => {}

@@ -90,7 +90,7 @@ fn warnings(snapshot: &Snapshot, election: &str) -> Vec<String> {
     let total = snapshot.contenders.len();
     if !snapshot.exists {
         let path = text::escape(election);
-        warnings.push(format!("no such path {path}: nobody ever contended there, or it is misspelt"));
+        warnings.push(format!("no such path {path}: nobody contends there, or it is misspelt"));
     }
     if snapshot.layout.is_none() && total > 0 {
         warnings.push("contenders of different or unknown families, which may not exclude each other".into());

@@ -30,7 +30,7 @@ while True:
 ";
 
 /// Names a folder in which the records stay, for `elector-sim picture --record FILE`.
-const RECORDS: &str = "ELECTOR_RECORDS";
+pub(crate) const RECORDS: &str = "ELECTOR_RECORDS";
 
 /// What all programs of one election write into, and what the test says of what it did to them.
 pub(crate) struct Witness {

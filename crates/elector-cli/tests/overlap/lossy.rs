@@ -59,7 +59,7 @@ fn lose_packets() {
     witness.note_fault("its link loses packets");
     let numbers = ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
     run(&[NFT, &LOSE.replace("@PORTS", &format!("{{ {numbers} }}"))]);
-    std::thread::sleep(Duration::from_secs(rounds(15, 300) as u64));
+    std::thread::sleep(Duration::from_secs(rounds(15, 180) as u64));
     let [up, down] = dropped();
     assert!(up > 0 && down > 0, "nothing was lost: {up} and {down}");
     run(&[NFT, "delete table ip lossy"]);

@@ -4,12 +4,13 @@
 //! (no answer in time) and what was read. Of a local election it is known without reading that nobody is there where
 //! nobody hosts: nothing is locked, replayed or made for an answer. `status` and `why` may call it.
 
-use crate::args::{Common, Where};
+use crate::args::{Common, StatusOptions, Where};
 use crate::json::Object;
 use crate::local::{self, Directory, Outlook, Site};
 use crate::signals::told_to_end;
-use crate::{exit, text};
+use crate::{exit, log, text};
 use elector::{Place, ReadError, Reader, Snapshot};
+use jiff::Timestamp;
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -36,6 +37,52 @@ impl Scope {
             Scope::Local(_) => "local",
         }
     }
+}
+
+/// The whole answer to what one command looks at.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer<S> {
+    pub(crate) election: String,
+    pub(crate) scope: Scope,
+    pub(crate) at: Timestamp,
+    pub(crate) seen: Result<S, Unknown>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// How an answer is put into words.
+pub(crate) trait Tell {
+    /// For people.
+    fn text(&self) -> String;
+    /// For scripts.
+    fn json(&self) -> String;
+    /// The exit status.
+    fn code(&self) -> u8;
+}
+
+/// Asks, answers, and tells the exit status.
+pub(crate) fn tell<S>(
+    options: &StatusOptions,
+    answer: impl FnOnce(&StatusOptions) -> Result<Answer<S>, Refusal>,
+) -> u8
+where
+    Answer<S>: Tell,
+{
+    let loud = !options.common.quiet;
+    if loud {
+        log::warn(&options.common.warnings);
+    }
+    let answer = match answer(options) {
+        Ok(answer) => answer,
+        Err((refused, code)) => {
+            log::complain(&refused);
+            return code;
+        }
+    };
+    if loud && !options.json {
+        log::warn(&answer.warnings);
+    }
+    let text = if options.json { answer.json() } else { answer.text() };
+    text::answer(&text, answer.code())
 }
 
 /// Where and when something was read.

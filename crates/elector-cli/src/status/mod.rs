@@ -5,11 +5,11 @@
 mod show;
 
 use crate::args::StatusOptions;
-use crate::asking::{Refusal, ask};
+use crate::asking::{Answer, Refusal, ask, tell};
 use crate::history::Found;
-use crate::{log, text};
+use crate::text;
 use elector::{ReadError, Reader, Record, Snapshot};
-use show::{Answer, Contender, Seen, Term};
+use show::{Contender, Seen, Term};
 
 /// Contenders that are shown; the rest of a longer queue is only counted.
 const MAX_CONTENDERS: usize = 1000;
@@ -18,25 +18,10 @@ const MAX_NAME: usize = 255;
 
 /// Asks, answers, and tells the exit status.
 pub(crate) fn status(options: &StatusOptions) -> u8 {
-    let loud = !options.common.quiet;
-    if loud {
-        log::warn(&options.common.warnings);
-    }
-    let answer = match answer(options) {
-        Ok(answer) => answer,
-        Err((refused, code)) => {
-            log::complain(&refused);
-            return code;
-        }
-    };
-    if loud && !options.json {
-        log::warn(&answer.warnings);
-    }
-    let text = if options.json { answer.json() } else { answer.text() };
-    text::answer(&text, answer.code())
+    tell(options, answer)
 }
 
-fn answer(options: &StatusOptions) -> Result<Answer, Refusal> {
+fn answer(options: &StatusOptions) -> Result<Answer<Seen>, Refusal> {
     let election = options.common.election.clone();
     let asked = ask(&options.common, options.limit, read)?;
     let (seen, warnings) = match &asked.seen {

@@ -2,7 +2,7 @@
 //!
 //! Pure. Names of contenders are whatever those wrote, so they are escaped here.
 
-use crate::asking::{Read, Scope, Unknown};
+use crate::asking::{Answer, Read, Scope, Tell};
 use crate::exit;
 use crate::json::{self, Object};
 use crate::text::{escape, ordinal, session, shown_name, spaced};
@@ -39,32 +39,8 @@ pub(super) struct Term {
     pub(super) containment: Option<String>,
 }
 
-/// The whole answer.
-#[derive(Debug, Clone)]
-pub(super) struct Answer {
-    pub(super) election: String,
-    pub(super) scope: Scope,
-    pub(super) at: Timestamp,
-    pub(super) seen: Result<Seen, Unknown>,
-    pub(super) warnings: Vec<String>,
-}
-
-impl Answer {
-    fn leader(&self) -> Option<&Contender> {
-        self.seen.as_ref().ok().and_then(|seen| seen.contenders.first())
-    }
-
-    fn term(&self) -> Option<&Term> {
-        self.seen.as_ref().ok().and_then(|seen| seen.term.as_ref())
-    }
-
-    /// By our clock and the servers'; nothing where these disagree about what comes first.
-    fn led_for(&self) -> Option<Duration> {
-        let since = self.term()?.since;
-        Duration::try_from(self.at.duration_since(since)).ok()
-    }
-
-    pub(super) fn code(&self) -> u8 {
+impl Tell for Answer<Seen> {
+    fn code(&self) -> u8 {
         match (&self.seen, self.leader()) {
             (Err(_), _) => exit::UNKNOWN,
             (Ok(_), None) => exit::VACANT,
@@ -72,7 +48,7 @@ impl Answer {
         }
     }
 
-    pub(super) fn text(&self) -> String {
+    fn text(&self) -> String {
         let mut out = format!("{}: ", escape(&self.election));
         match (&self.seen, self.leader()) {
             (Err(unknown), _) => {
@@ -91,6 +67,73 @@ impl Answer {
             self.queue(&mut out, seen);
         }
         out
+    }
+
+    fn json(&self) -> String {
+        let seen = self.seen.as_ref().ok();
+        let state = match (seen, self.leader()) {
+            (None, _) => "unknown",
+            (Some(_), None) => "vacant",
+            (Some(_), Some(_)) => "led",
+        };
+        let leader = self.leader().map_or_else(
+            || "null".into(),
+            |leader| {
+                let term = self.term();
+                let since = term.map(|term| format!("{:.3}", term.since));
+                Object::default()
+                    .text("id", &leader.id)
+                    .text("token", &leader.token)
+                    .text("session", &session(leader.session))
+                    .optional("since", since.as_deref())
+                    .optional("containment", term.and_then(|term| term.containment.as_deref()))
+                    .end()
+            },
+        );
+        let contenders = seen.map_or(&[][..], |seen| &seen.contenders);
+        let contenders = contenders.iter().enumerate().map(|(at, contender)| {
+            Object::default()
+                .text("id", &contender.id)
+                .number("position", at as u64)
+                .text("token", &contender.token)
+                .text("session", &session(contender.session))
+                .end()
+        });
+        let read = seen.and_then(|seen| seen.read.as_ref()).map_or_else(|| "null".into(), Read::json);
+        let idle = self.idle();
+        let warnings = self.warnings.iter().chain(&idle);
+        let object = Object::default()
+            .number("schema", 1)
+            .text("election", &self.election)
+            .text("state", state)
+            .optional("layout", seen.and_then(|seen| seen.layout.as_deref()))
+            .text("scope", self.scope.word())
+            .text("at", &format!("{:.3}", self.at))
+            .raw("leader", &leader)
+            .raw("contenders", &json::array(contenders))
+            .raw("read", &read)
+            .raw("warnings", &json::array(warnings.map(|warning| json::text(warning))));
+        let object = match &self.seen {
+            Ok(_) => object,
+            Err(unknown) => object.raw("error", &unknown.json()),
+        };
+        object.end() + "\n"
+    }
+}
+
+impl Answer<Seen> {
+    fn leader(&self) -> Option<&Contender> {
+        self.seen.as_ref().ok().and_then(|seen| seen.contenders.first())
+    }
+
+    fn term(&self) -> Option<&Term> {
+        self.seen.as_ref().ok().and_then(|seen| seen.term.as_ref())
+    }
+
+    /// By our clock and the servers'; nothing where these disagree about what comes first.
+    fn led_for(&self) -> Option<Duration> {
+        let since = self.term()?.since;
+        Duration::try_from(self.at.duration_since(since)).ok()
     }
 
     fn queue(&self, out: &mut String, seen: &Seen) {
@@ -154,68 +197,18 @@ impl Answer {
             _ => None,
         }
     }
-
-    pub(super) fn json(&self) -> String {
-        let seen = self.seen.as_ref().ok();
-        let state = match (seen, self.leader()) {
-            (None, _) => "unknown",
-            (Some(_), None) => "vacant",
-            (Some(_), Some(_)) => "led",
-        };
-        let leader = self.leader().map_or_else(
-            || "null".into(),
-            |leader| {
-                let term = self.term();
-                let since = term.map(|term| format!("{:.3}", term.since));
-                Object::default()
-                    .text("id", &leader.id)
-                    .text("token", &leader.token)
-                    .text("session", &session(leader.session))
-                    .optional("since", since.as_deref())
-                    .optional("containment", term.and_then(|term| term.containment.as_deref()))
-                    .end()
-            },
-        );
-        let contenders = seen.map_or(&[][..], |seen| &seen.contenders);
-        let contenders = contenders.iter().enumerate().map(|(at, contender)| {
-            Object::default()
-                .text("id", &contender.id)
-                .number("position", at as u64)
-                .text("token", &contender.token)
-                .text("session", &session(contender.session))
-                .end()
-        });
-        let read = seen.and_then(|seen| seen.read.as_ref()).map_or_else(|| "null".into(), Read::json);
-        let idle = self.idle();
-        let warnings = self.warnings.iter().chain(&idle);
-        let object = Object::default()
-            .number("schema", 1)
-            .text("election", &self.election)
-            .text("state", state)
-            .optional("layout", seen.and_then(|seen| seen.layout.as_deref()))
-            .text("scope", self.scope.word())
-            .text("at", &format!("{:.3}", self.at))
-            .raw("leader", &leader)
-            .raw("contenders", &json::array(contenders))
-            .raw("read", &read)
-            .raw("warnings", &json::array(warnings.map(|warning| json::text(warning))));
-        let object = match &self.seen {
-            Ok(_) => object,
-            Err(unknown) => object.raw("error", &unknown.json()),
-        };
-        object.end() + "\n"
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::asking::Unknown;
 
     fn contender(id: &str, token: &str, session: i64) -> Contender {
         Contender { id: id.into(), token: token.into(), session }
     }
 
-    fn answer(contenders: Vec<Contender>) -> Answer {
+    fn answer(contenders: Vec<Contender>) -> Answer<Seen> {
         Answer {
             election: "/billing".into(),
             scope: Scope::Ensemble(3),

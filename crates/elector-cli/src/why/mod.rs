@@ -6,33 +6,18 @@ mod show;
 mod terms;
 
 use crate::args::StatusOptions;
-use crate::asking::{Refusal, Scope, Unknown, ask};
+use crate::asking::{Answer, Refusal, Scope, Unknown, ask, tell};
 use crate::history::Found;
-use crate::{log, text};
+use crate::text;
 use elector::{ReadError, Reader, Record, Snapshot};
-use show::{Answer, Seen};
+use show::Seen;
 
 /// Asks, answers, and tells the exit status.
 pub(crate) fn why(options: &StatusOptions) -> u8 {
-    let loud = !options.common.quiet;
-    if loud {
-        log::warn(&options.common.warnings);
-    }
-    let answer = match answer(options) {
-        Ok(answer) => answer,
-        Err((refused, code)) => {
-            log::complain(&refused);
-            return code;
-        }
-    };
-    if loud && !options.json {
-        log::warn(&answer.warnings);
-    }
-    let text = if options.json { answer.json() } else { answer.text() };
-    text::answer(&text, answer.code())
+    tell(options, answer)
 }
 
-fn answer(options: &StatusOptions) -> Result<Answer, Refusal> {
+fn answer(options: &StatusOptions) -> Result<Answer<Seen>, Refusal> {
     let election = options.common.election.clone();
     let asked = ask(&options.common, options.limit, read)?;
     let mut warnings = Vec::new();

@@ -3,7 +3,7 @@
 //! Pure. Whoever may write beside the election can have written anything, so all of it is escaped here.
 
 use super::terms::{End, Term};
-use crate::asking::{Read, Scope, Unknown};
+use crate::asking::{Answer, Read, Tell};
 use crate::exit;
 use crate::history::{How, in_words};
 use crate::json::{self, Object};
@@ -15,16 +15,6 @@ const HEADINGS: [&str; 6] = ["TOKEN", "LEADER", "FROM (UTC)", "LED FOR", "ENDED 
 /// What can have become of an elector that left no last word.
 const NO_LAST_WORD: &str = "killed, machine or network";
 
-/// The whole answer.
-#[derive(Debug, Clone)]
-pub(super) struct Answer {
-    pub(super) election: String,
-    pub(super) scope: Scope,
-    pub(super) at: Timestamp,
-    pub(super) seen: Result<Seen, Unknown>,
-    pub(super) warnings: Vec<String>,
-}
-
 /// What was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Seen {
@@ -33,12 +23,12 @@ pub(super) struct Seen {
     pub(super) read: Read,
 }
 
-impl Answer {
-    pub(super) fn code(&self) -> u8 {
+impl Tell for Answer<Seen> {
+    fn code(&self) -> u8 {
         if self.seen.is_ok() { exit::OK } else { exit::UNKNOWN }
     }
 
-    pub(super) fn text(&self) -> String {
+    fn text(&self) -> String {
         let election = escape(&self.election);
         match &self.seen {
             Err(unknown) => format!("{election}: unknown: {}\n", unknown.message),
@@ -49,7 +39,7 @@ impl Answer {
         }
     }
 
-    pub(super) fn json(&self) -> String {
+    fn json(&self) -> String {
         let seen = self.seen.as_ref().ok();
         let terms = seen.map_or(&[][..], |seen| &seen.terms).iter().map(object);
         let read = seen.map_or_else(|| "null".into(), |seen| seen.read.json());

@@ -1,6 +1,7 @@
 //! The answer as it looks, to the letter.
 
 use super::*;
+use crate::asking::{Scope, Unknown};
 
 fn at(text: &str) -> Option<SystemTime> {
     Some(text.parse::<Timestamp>().expect("an instant").into())
@@ -24,7 +25,7 @@ fn told(how: How, detail: &str) -> End {
     End::Told { how, detail: detail.into() }
 }
 
-fn answer(terms: Vec<Term>) -> Answer {
+fn answer(terms: Vec<Term>) -> Answer<Seen> {
     let read = Read { server: "zk2:2181".into(), age: Duration::from_millis(4) };
     Answer {
         election: "/billing".into(),

@@ -147,7 +147,7 @@ fn passes(package: &str, target: &str, name: &str, without: Option<Tooth>) -> Re
     };
     cargo.args(["--", "--exact", name, "--test-threads", "1"]).stdin(Stdio::null());
     if let Some(tooth) = without {
-        cargo.env("ELECTOR_TOOTH", format!("{tooth:?}"));
+        cargo.env("LEFT_OUT_RULE", format!("{tooth:?}"));
     }
     let ended = cargo.output().map_err(|error| format!("cargo: {error}"))?;
     let said = String::from_utf8_lossy(&ended.stdout);

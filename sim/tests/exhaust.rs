@@ -181,7 +181,7 @@ impl Both {
             (Frame::Event { name, change }, Output::Event { event, .. }) => {
                 let kind = match event.kind {
                     EventKind::Deleted => Change::Deleted,
-                    EventKind::DataChanged => Change::Touched,
+                    EventKind::DataChanged | EventKind::ChildrenChanged => Change::Touched,
                     other => panic!("{other:?} was watched for by nobody"),
                 };
                 assert_eq!((&path(name), *change), (&event.path, kind));

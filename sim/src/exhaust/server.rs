@@ -265,7 +265,11 @@ impl Server {
         for (kind, name) in names {
             let missed = match self.nodes.get(name) {
                 None => Some(Change::Deleted),
-                Some(node) => (*kind == Kind::Data && node.mzxid > since).then_some(Change::Touched),
+                Some(node) => {
+                    // Its children's last change is its own creation.
+                    let changed = if *kind == Kind::Data { node.mzxid } else { node.czxid };
+                    (changed > since).then_some(Change::Touched)
+                }
             };
             match missed {
                 Some(change) => sent.push((seat, Frame::Event { name: name.clone(), change })),

@@ -192,7 +192,10 @@ fn a_stopped_elector_and_a_paused_machine_are_told_apart() {
     stopped.signal(Signal::CONT);
     stopped.wait_for("lost after");
     stop(stopped);
-    assert_eq!(ended(&servers, "/paused", first)["how"], "killed", "what it took for silent servers");
+    // It takes the pause for silent servers, and does not put that in place of what was seen. Where the machine gave
+    // the keeping process no time for half a second, it may add that its program was late.
+    let how = ended(&servers, "/paused", first)["how"].clone();
+    assert!(how == "killed" || how == "killed-late", "{how}");
 
     term(&servers, "/paused", second, is_written);
     let keeping = parent_of(program);

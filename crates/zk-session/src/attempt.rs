@@ -49,11 +49,12 @@ pub(crate) struct Answered<S> {
     pub(crate) received: Duration,
 }
 
-/// Tries all addresses of `host` in turn.
+/// Tries all addresses of `host` in turn; `only` says that there is no other host.
 pub(crate) async fn attempt<C: Connector, K: Clock>(
     connector: C,
     clock: K,
     host: HostPort,
+    only: bool,
     limits: AttemptLimits,
     request: ConnectRequest,
 ) -> Result<Answered<C::Stream>, Failure> {
@@ -64,6 +65,8 @@ pub(crate) async fn attempt<C: Connector, K: Clock>(
         Ok(Err(error)) => return Err(format!("name not found: {error}").into()),
         Err(_) => return Err(format!("name not found within {}ms", limits.connect.as_millis()).into()),
     };
+    let answer = if only && addresses.len() == 1 { limits.only_answer } else { limits.answer };
+    let limits = AttemptLimits { answer, ..limits };
     let mut failure = Failure::from(String::new());
     for address in addresses.iter().take(MAX_ADDRESSES) {
         match one_address(&connector, &clock, address, limits, &request).await {

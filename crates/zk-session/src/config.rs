@@ -116,7 +116,7 @@ pub struct Pace {
 /// How soon a lost connection is wanted back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Urgency {
-    /// Attempts come half a second to a second apart.
+    /// Attempts begin half a second to a second apart, or as soon as the one before has failed.
     #[default]
     Relaxed,
     /// Something ends at this time on the session's clock: attempts are short and come quickly until

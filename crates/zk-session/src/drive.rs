@@ -167,8 +167,9 @@ impl<C: Connector, K: Clock> Session<C, K> {
             return self.wait_for_next_attempt(now);
         };
         let existing = self.identity.id != 0;
-        let limits =
-            attempt_limits(self.urgency(), now, self.smallest_timeout(), existing.then(|| self.gone_at()));
+        let alive_until = existing.then(|| self.gone_at());
+        let rounds = self.servers.rounds();
+        let limits = attempt_limits(self.urgency(), now, self.smallest_timeout(), alive_until, rounds);
         let password = &self.identity.password;
         let request = ConnectRequest {
             protocol_version: 0,
@@ -179,7 +180,8 @@ impl<C: Connector, K: Clock> Session<C, K> {
             read_only: Some(false),
         };
         self.last_attempt = Some(now);
-        let future = attempt(self.connector.clone(), self.clock.clone(), host, limits, request);
+        let only = self.servers.has_only_one();
+        let future = attempt(self.connector.clone(), self.clock.clone(), host, only, limits, request);
         self.state = State::Attempting(Box::pin(future));
     }
 
@@ -206,7 +208,8 @@ impl<C: Connector, K: Clock> Session<C, K> {
                 if swallowed && self.identity.id != 0 && !self.closing && unheard {
                     return self.end(SessionEnd::Unheard);
                 }
-                self.wait_for_next_attempt(now);
+                // An attempt that took long was pause enough.
+                self.wait_for_next_attempt(self.last_attempt.unwrap_or(now));
             }
         }
     }

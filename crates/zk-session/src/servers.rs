@@ -30,6 +30,11 @@ impl Servers {
         self.ring.get(self.at)
     }
 
+    /// Whether there is no other server than the current one.
+    pub(crate) fn has_only_one(&self) -> bool {
+        self.ring.len() == 1
+    }
+
     /// Full rounds that failed since a connection last held.
     pub(crate) fn rounds(&self) -> u32 {
         self.rounds

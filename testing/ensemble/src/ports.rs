@@ -5,10 +5,13 @@
 //! ephemeral range). So a server that was killed can come back on the port that it had.
 
 use std::fs::{File, OpenOptions};
-use std::net::{Ipv4Addr, TcpListener};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
 
 /// The ports to choose from: above the registered well-known ones, below every usual ephemeral range.
 const FIRST: u16 = 12_000;
@@ -39,7 +42,7 @@ impl Port {
             let path = directory.join(number.to_string());
             let file =
                 OpenOptions::new().create(true).truncate(false).write(true).open(&path).expect("a lock file");
-            if file.try_lock().is_ok() && TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok() {
+            if file.try_lock().is_ok() && is_free(number).is_ok() {
                 return Self { number, _lock: file };
             }
         }
@@ -51,6 +54,14 @@ impl Port {
     pub fn number(&self) -> u16 {
         self.number
     }
+}
+
+/// Looks without listening: whatever is started by another thread at this moment inherits the socket until it
+/// executes its program, and a listening one would keep the port from whoever it is reserved for.
+fn is_free(port: u16) -> io::Result<()> {
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    Ok(bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?)
 }
 
 /// One directory for each user, so that nobody's lock files stand in another's way; the same for all of a user's

@@ -4,12 +4,13 @@
 //! [`Control`], which it dereferences to.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::link::Control;
 use crate::ports::Port;
@@ -94,7 +95,7 @@ impl Proxy {
     pub fn accept_again(&self) {
         let mut acceptor = self.acceptor.lock().unwrap_or_else(PoisonError::into_inner);
         if acceptor.is_none() {
-            let listener = TcpListener::bind(self.address()).expect("the port is reserved for this proxy");
+            let listener = listen(self.address());
             let over = Arc::new(AtomicBool::new(false));
             let (flag, control, target) = (over.clone(), self.control.clone(), self.target.clone());
             let thread = std::thread::spawn(move || accept_all(&listener, &flag, &control, &target));
@@ -121,6 +122,19 @@ impl Drop for Proxy {
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Proxy").field("address", &self.address()).field("control", &self.control).finish()
+    }
+}
+
+/// A process that was being started when the port was closed holds it until it executes its program.
+fn listen(address: SocketAddr) -> TcpListener {
+    let until = Instant::now() + CONNECT_LIMIT;
+    loop {
+        match TcpListener::bind(address) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            bound => return bound.expect("the port is reserved for this proxy"),
+        }
     }
 }
 

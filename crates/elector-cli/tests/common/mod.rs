@@ -190,10 +190,14 @@ pub(crate) fn signal(running: &Running, signal: Signal) {
     rustix::process::kill_process(pid, signal).expect("it is ours");
 }
 
-/// Sends a signal to a process that a test knows to be there, and to be its own.
+/// Sends a signal to a process that a test knows to be there, and to be its own. One that is to be killed may have
+/// died since.
 pub(crate) fn signal_process(pid: u64, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
-    rustix::process::kill_process(pid, signal).expect("it is there");
+    match rustix::process::kill_process(pid, signal) {
+        Err(rustix::io::Errno::SRCH) if signal == Signal::KILL => {}
+        sent => sent.expect("it is there"),
+    }
 }
 
 /// The process that started this one, or adopted it: of a program, the one that keeps it.

@@ -1,9 +1,12 @@
-//! The turn comes while nothing is there to keep the program: the start that was asked for waits for the next keeping
-//! process, and nothing else happens to the election (row C3).
+//! The turn comes while nothing is there to keep the program, or to become it: the start that was asked for waits for
+//! the next keeping process, and nothing else happens to the election (row C3).
 
 mod common;
 
-use common::{Elector, LONG, Running, children_of, number_after, signal_process};
+use common::{
+    Elector, LONG, Running, children_of, is_there, keeping_of, number_after, signal_process, wait_until_gone,
+    waiting_program_of,
+};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
@@ -41,7 +44,7 @@ impl Place {
 fn rob(run: &Running) {
     // So that the first one is replaced without a pause.
     std::thread::sleep(PAUSE);
-    let keeping = || children_of(run.pid().into());
+    let keeping = || keeping_of(run.pid().into());
     let first = keeping();
     assert_eq!(first.len(), 1, "{first:?}");
     signal_process(first[0], Signal::KILL);
@@ -120,4 +123,47 @@ fn c3_keeping_processes_killed_again_and_again_do_not_end_the_run() {
         std::thread::sleep(Duration::from_millis(20));
     }
     stop(waiting);
+}
+
+#[test]
+fn what_waits_to_become_the_program_may_be_killed_or_stopped() {
+    for signal in [Signal::KILL, Signal::TERM, Signal::STOP] {
+        let place = Place::new();
+        let (leader, mut waiting) = place.two();
+        let next = waiting_program_of(waiting.pid().into());
+        signal_process(next, signal);
+        if signal != Signal::STOP {
+            wait_until_gone(next, LONG);
+        }
+        stop(leader);
+        waiting.wait_for_output("started");
+        let program = number_after(&waiting.wait_for("leading with token"), "pid");
+        assert_eq!(program == next, signal == Signal::STOP, "{signal:?}");
+        stop(waiting);
+        assert!(!is_there(program));
+    }
+}
+
+#[test]
+fn what_waits_to_become_the_program_ends_with_elector() {
+    let place = Place::new();
+    let (leader, mut waiting) = place.two();
+    let next = waiting_program_of(waiting.pid().into());
+    waiting.signal(Signal::TERM);
+    assert_eq!(waiting.end(LONG), Some(0), "{}", waiting.said());
+    wait_until_gone(next, LONG);
+    for keeping_first in [false, true] {
+        let mut waiting = place.contend("waiting");
+        waiting.wait_for("waiting, 2nd of 2");
+        let next = waiting_program_of(waiting.pid().into());
+        if keeping_first {
+            waiting.signal(Signal::STOP); // so that nobody kills what is left
+            signal_process(keeping_of(waiting.pid().into())[0], Signal::KILL);
+        } else {
+            waiting.kill();
+        }
+        wait_until_gone(next, LONG);
+        waiting.kill();
+    }
+    stop(leader);
 }

@@ -4,8 +4,8 @@
 mod common;
 
 use common::{
-    Elector, LONG, Running, SHORT, SHORT_TIMEOUT, children_of, is_there, kill_both, number_after, parent_of,
-    shared_server, signal_process, survivors, wait_until_all_gone, wait_until_gone,
+    Elector, LONG, Running, SHORT, SHORT_TIMEOUT, is_there, keeping_of, kill_both, number_after, parent_of,
+    shared_server, signal_process, survivors, wait_until_all_gone, wait_until_gone, waiting_program_of,
 };
 use rustix::process::Signal;
 use std::os::unix::fs::PermissionsExt;
@@ -169,11 +169,11 @@ fn c3_the_process_that_will_keep_the_program_is_replaced_while_waiting() {
     let mut waiting = start(&servers, "behind", "/replaced", SHORT);
     waiting.wait_for("waiting, 2nd of 2");
     for signal in [Signal::KILL, Signal::STOP] {
-        let keeping = children_of(waiting.pid().into());
+        let keeping = keeping_of(waiting.pid().into());
         assert_eq!(keeping.len(), 1, "{keeping:?}");
         signal_process(keeping[0], signal);
         let until = Instant::now() + LONG;
-        while children_of(waiting.pid().into()).iter().all(|child| *child == keeping[0]) {
+        while keeping_of(waiting.pid().into()).iter().all(|child| *child == keeping[0]) {
             assert!(Instant::now() < until, "it was not replaced");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -319,16 +319,9 @@ fn c16_without_descriptors_the_place_is_given_up() {
     until_leading(&mut leader);
     let mut next = start(&servers, "full", "/full", SHORT);
     next.wait_for("waiting, 2nd of 2");
-    let keeping = children_of(next.pid().into())[0];
-    // Without those that it works with it would end, and another one take its place.
-    let until = Instant::now() + LONG;
-    while descriptors(keeping).is_some_and(|all| !all.iter().any(|to| to.contains("timerfd"))) {
-        assert!(Instant::now() < until, "it never was ready");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    if descriptors(keeping).is_none() {
-        std::thread::sleep(Duration::from_secs(2)); // who cannot look has to trust that it is ready by then
-    }
+    let keeping = keeping_of(next.pid().into())[0];
+    // It is as ready as can be by then; and what was to become the program has to be replaced, which takes some.
+    signal_process(waiting_program_of(next.pid().into()), Signal::KILL);
     let limited = std::process::Command::new("prlimit")
         .args(["--pid", &keeping.to_string(), "--nofile=4:4"])
         .status()
@@ -362,11 +355,4 @@ fn c16_without_processes_the_start_says_so() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(125), "{said}");
     assert!(said.contains("the system refused what elector needs"), "{said}");
-}
-
-/// What the descriptors of a process lead to. None for an ordinary user, whom elector lets look into nothing.
-fn descriptors(pid: u64) -> Option<Vec<String>> {
-    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
-    let links = entries.filter_map(|entry| std::fs::read_link(entry.path()).ok());
-    Some(links.map(|to| to.to_string_lossy().into_owned()).collect())
 }

@@ -21,7 +21,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use zeroize::Zeroize;
@@ -72,12 +72,14 @@ enum Line {
 }
 
 impl Keeper {
-    /// Makes this process the reaper of its descendants and starts the first warden and the thread that watches it.
-    /// `tell` must not block.
+    /// Makes this process the reaper of its descendants and starts the thread that starts the first warden and watches
+    /// it. `ready` is told whether there is one; whoever waits for that before contending is not elected only to fail.
+    /// Neither `tell` nor `ready` may block.
     pub(crate) fn new(
         spec: Spec,
         containment: Containment,
         tell: impl Fn(Event) + Send + Sync + 'static,
+        ready: impl FnOnce(io::Result<()>) + Send + 'static,
     ) -> io::Result<Keeper> {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
         let shared = Arc::new(Shared {
@@ -91,18 +93,16 @@ impl Keeper {
         });
         // What was there before us is no part of any program of ours.
         let before = tree::descendants(&HashSet::new()).into_iter().collect();
-        let (first, result) = sync_channel(1);
         let (done, ended) = sync_channel(1);
         let now = Instant::now();
         // What the dead had left until now was cleared away when the containment was established.
         let next_clearing = now + CLEAR_EVERY;
         let watch = Watch { shared: Arc::clone(&shared), before, warden: None, next_try: now, next_clearing };
         std::thread::Builder::new().name("keeper".into()).spawn(move || {
-            watch.run(&first);
+            // The thread starts the warden, so that its end and not that of a runtime's thread is the parent's death.
+            watch.run(ready);
             let _ = done.send(());
         })?;
-        // The thread starts the warden, so that its end and not that of a runtime's thread is the parent's death.
-        result.recv().unwrap_or_else(|_| Err(io::Error::other("the keeper's thread ended")))?;
         Ok(Keeper { shared, ended: Mutex::new(ended) })
     }
 
@@ -237,10 +237,10 @@ struct Watch {
 }
 
 impl Watch {
-    fn run(mut self, first: &SyncSender<io::Result<()>>) {
+    fn run(mut self, ready: impl FnOnce(io::Result<()>)) {
         let started = self.start();
         let mut over = started.is_err();
-        let _ = first.send(started);
+        ready(started);
         while !over || self.warden.is_some() {
             self.sleep();
             self.silence_the_useless();

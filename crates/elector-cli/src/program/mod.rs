@@ -67,7 +67,7 @@ pub(crate) struct Spec {
 pub(crate) fn enter_helper(words: &[OsString]) -> Option<ExitCode> {
     let args = words.iter().skip(1).cloned();
     if trampoline::is_trampoline(words.first()) {
-        Some(trampoline::enter(args))
+        Some(trampoline::enter(words.iter().cloned()))
     } else if warden::is_warden(words.first()) {
         Some(warden::enter(args))
     } else if closer::is_closer(words.first()) {

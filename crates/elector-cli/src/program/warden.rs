@@ -11,18 +11,19 @@ use super::containment::Group;
 use super::deadline::DeadlineView;
 use super::link::{self, Received, Request};
 use super::shared::EstateFile;
-use super::{Event, Killed, NotStarted, Spec, closer, timer, trampoline};
+use super::trampoline::Waiting;
+use super::{Event, Killed, NotStarted, Spec, closer, timer};
 use crate::exit;
 use crate::signals::hear_nothing;
 use elector::LeaseClock;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open};
+use rustix::process::{Pid, Signal, WaitOptions};
 use rustix::process::{set_child_subreaper, set_parent_process_death_signal};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
@@ -32,6 +33,10 @@ use std::time::Duration;
 const NAME: &str = "elector (keeping a program)";
 /// A supervisor that wrote no deadline for so long is stopped or starved: it writes ten times a second.
 const SILENT_AFTER: Duration = Duration::from_secs(1);
+/// From the end of a program until another one is prepared for: by then an elector whose run is over is gone.
+const PREPARE_AFTER: Duration = Duration::from_millis(100);
+/// How long the end waits for that of a trampoline without a program, which keeps the control group from being removed.
+const DISMISS_LIMIT: Duration = Duration::from_millis(100);
 
 /// Whether this process was started as a warden.
 pub(crate) fn is_warden(argv0: Option<&OsString>) -> bool {
@@ -79,6 +84,10 @@ struct Warden {
     stdin: OwnedFd,
     group: Option<Group>,
     timer: OwnedFd,
+    /// What becomes the next program; there is none while a program is there.
+    waiting: Option<Waiting>,
+    /// When to prepare for the next term, where that is to be done.
+    prepare_at: Option<Duration>,
     child: Option<Child>,
     /// No term up to this token gets a program again.
     spent: Option<u64>,
@@ -105,11 +114,7 @@ impl Warden {
         let estate = EstateFile::over(File::from(descriptors.next()?));
         let stdin = descriptors.next()?;
         let group = descriptors.next().map(|lock| Group::over(group, File::from(lock)));
-        if let Some(group) = &group {
-            // What fails now fails at the start again, and is told then.
-            let _ = group.enter();
-        }
-        Some(Warden {
+        let mut warden = Warden {
             clock,
             stop_signal,
             leftover_grace,
@@ -119,10 +124,21 @@ impl Warden {
             stdin,
             group,
             timer: timer::create(clock).ok()?,
+            waiting: None,
+            prepare_at: None,
             child: None,
             spent: None,
             alone: false,
-        })
+        };
+        warden.prepare();
+        Some(warden)
+    }
+
+    /// Does ahead of the next term whatever a start takes. What fails now fails at the start again, and is told then.
+    fn prepare(&mut self) {
+        self.prepare_at = None;
+        let held = self.group.as_ref().map_or(Ok(()), Group::enter);
+        self.waiting = held.and_then(|()| Waiting::start(&self.program, self.stdin.as_fd())).ok();
     }
 
     fn run(mut self) -> ExitCode {
@@ -134,6 +150,9 @@ impl Warden {
             self.advance(no_child_left);
             if self.alone && self.child.is_none() {
                 return self.wind_up();
+            }
+            if self.prepare_at.is_some_and(|at| self.clock.now() >= at) {
+                self.prepare();
             }
             self.sleep();
         }
@@ -188,23 +207,25 @@ impl Warden {
         if self.clock.now() >= deadline || self.spent.is_some_and(|spent| token <= spent) {
             return self.tell(&Event::NotStarted(NotStarted::TooLate));
         }
-        let held = self.group.as_ref().map_or(Ok(()), |group| {
-            let tell = |error| io::Error::other(format!("{}: {error}", group.path().display()));
-            group.enter().map_err(tell)
-        });
-        let started = held
-            .and_then(|()| self.stdin.try_clone())
-            .and_then(|stdin| trampoline::spawn(&self.program, token, stdin))
-            .and_then(|pid| {
-                Pid::from_raw(pid).ok_or_else(|| io::Error::other("the system gave process id 0"))
-            });
-        let pid = match started {
-            Ok(pid) => pid,
+        let (pid, handle) = match self.launch(token) {
+            Ok(launched) => launched,
             Err(error) => return self.tell(&Event::NotStarted(NotStarted::Failed(error.to_string()))),
         };
-        let handle = pidfd_open(pid, PidfdFlags::empty()).ok();
         self.child = Some(Child::new(token, pid, handle, self.stop_signal, self.leftover_grace));
         self.tell(&Event::Started { pid: pid.as_raw_nonzero().get() });
+    }
+
+    /// Starts the program, by another trampoline where somebody killed the one that waited.
+    fn launch(&mut self, token: u64) -> io::Result<(Pid, Option<OwnedFd>)> {
+        self.prepare_at = None;
+        if let Some(group) = &self.group {
+            let tell = |error| io::Error::other(format!("{}: {error}", group.path().display()));
+            group.enter().map_err(tell)?;
+        }
+        match self.waiting.take().map(|waiting| waiting.go(token)) {
+            Some(Ok(launched)) => Ok(launched),
+            _ => Waiting::start(&self.program, self.stdin.as_fd())?.go(token),
+        }
     }
 
     /// Reaps whatever has ended, orphans included. True where no child is left at all.
@@ -245,16 +266,16 @@ impl Warden {
                 if gone.killed == Some(Killed::Deadline) && silent {
                     self.close_session();
                 }
-                // In time for the next term, where a kill has made us leave it.
-                if let Some(group) = self.group.as_ref().filter(|_| !self.alone) {
-                    let _ = group.enter();
-                }
+                self.prepare_at = Some(now.saturating_add(PREPARE_AFTER));
             }
         }
     }
 
     /// The supervisor is gone, and nothing of the program is left.
-    fn wind_up(self) -> ExitCode {
+    fn wind_up(mut self) -> ExitCode {
+        if let Some(waiting) = self.waiting.take() {
+            waiting.kill(DISMISS_LIMIT);
+        }
         if let Some(group) = &self.group {
             group.remove();
         }
@@ -283,6 +304,7 @@ impl Warden {
             let deadline = self.deadline.read().deadline(child.token);
             child.next_look(now, deadline)
         });
+        let due = due.or(self.prepare_at);
         let armed = timer::set(&self.timer, due).is_ok();
         let line = socket();
         let mut fds = vec![PollFd::new(&self.timer, PollFlags::IN)];

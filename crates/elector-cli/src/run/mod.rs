@@ -31,7 +31,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 use waiting::asked_to_leave;
 
@@ -221,8 +221,10 @@ impl Run<'_> {
         let mut signals = Signals::new()?;
         let (tell, events) = mpsc::channel(MAX_EVENTS);
         let spec = spec(options, file, site.place.clock());
-        // The process that keeps the program is there before the turn comes.
-        let keeper = Arc::new(Keeper::new(spec, containment, move |event| drop(tell.try_send(event)))?);
+        let (ready, kept) = oneshot::channel();
+        let tell = move |event| drop(tell.try_send(event));
+        let keeper = Keeper::new(spec, containment, tell, move |started| drop(ready.send(started)))?;
+        let keeper = Arc::new(keeper);
         let log = Arc::new(Log::new(options.log, &options.common.election, &options.id)?);
         let narrator = Narrator::new(&site, &options.id);
         greet(&log, &narrator, options, &keeper);
@@ -248,6 +250,8 @@ impl Run<'_> {
             }
         };
         let notices = elector.notices();
+        // The process that keeps the program is started while the session connects, and is there before the turn comes.
+        kept.await.map_err(std::io::Error::other)??;
         let scribe = Scribe::start(history, elector.estate(), keeper.clock(), Arc::clone(&log));
         Ok(Ok(Run {
             options,

@@ -209,13 +209,40 @@ pub(crate) fn parent_of(pid: u64) -> u64 {
 
 /// The processes that this one started, or adopted.
 pub(crate) fn children_of(pid: u64) -> Vec<u64> {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it is there").flatten();
+    // One that is gone has none.
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
     lists
         .flat_map(|list| {
             list.split_ascii_whitespace().map(|pid| pid.parse().expect("a pid")).collect::<Vec<_>>()
         })
         .collect()
+}
+
+/// The processes that keep the program of this elector: one, or none while it is being replaced. What a dead one had
+/// started comes to elector as well and is none.
+pub(crate) fn keeping_of(elector: u64) -> Vec<u64> {
+    let keeps = |pid: &u64| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.starts_with(b"elector (keeping a program)")
+    };
+    children_of(elector).into_iter().filter(keeps).collect()
+}
+
+/// The process that waits to become the program of this elector, once it is there.
+pub(crate) fn waiting_program_of(elector: u64) -> u64 {
+    let began = Instant::now();
+    loop {
+        let waits = |pid: &u64| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.starts_with(b"elector (waiting to start a program)")
+        };
+        if let Some(pid) = keeping_of(elector).into_iter().flat_map(children_of).find(waits) {
+            return pid;
+        }
+        assert!(began.elapsed() < LONG, "nothing waits to become the program");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Kills elector and the process that keeps its program at once, as a machine's death does: nobody is left to close

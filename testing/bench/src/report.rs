@@ -80,7 +80,7 @@ impl Report {
     }
 
     fn starts_and_many(&self, page: &mut String) {
-        let Starts { bare, library, command } = &self.starts;
+        let Starts { bare, library, command, program } = &self.starts;
         let _ = write!(
             page,
             "## From the start of a process until it leads\n\n\
@@ -89,7 +89,12 @@ impl Report {
             bare.len(),
             bare.median()
         );
-        for (what, sample) in [("the library leads", library), ("`elector run`: its program runs", command)] {
+        let rows = [
+            ("the library leads", library),
+            ("`elector run` leads", command),
+            ("`elector run`: its program runs", program),
+        ];
+        for (what, sample) in rows {
             if sample.len() > 0 {
                 let (time, ratio) = (sample.median(), sample.median() / bare.median());
                 let _ = writeln!(page, "| {what} | {time:.1} ms | {ratio:.2} |");

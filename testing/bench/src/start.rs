@@ -16,13 +16,19 @@ type Error = Box<dyn std::error::Error>;
 /// More than any start takes.
 const LIMIT: Duration = Duration::from_secs(20);
 const PATH: &str = "/start";
+/// What each says when it has what it is timed for.
+const READY: &str = "ready";
+/// What the command says when it leads and is told to wait before it starts its program.
+const LEADING: &str = "leading with token";
 
 /// Each kind of start.
 pub(crate) struct Starts {
     pub(crate) bare: Sample,
     pub(crate) library: Sample,
-    /// `elector run` until its program runs; empty where the command was not built beside this program.
+    /// `elector run` until it leads; empty, as the next, where the command was not built beside this program.
     pub(crate) command: Sample,
+    /// `elector run` until its program runs.
+    pub(crate) program: Sample,
 }
 
 /// Starts each kind in turns.
@@ -30,13 +36,18 @@ pub(crate) fn measure(ensemble: &Ensemble, rounds: usize) -> Result<Starts, Erro
     let servers = addresses(ensemble).join(",");
     Onlooker::connect(ensemble.servers()[0].address())?.create(PATH, b"", zk_ensemble::Kind::Persistent)?;
     let elector = std::env::current_exe()?.with_file_name("elector");
-    let mut starts =
-        Starts { bare: Sample::default(), library: Sample::default(), command: Sample::default() };
+    let mut starts = Starts {
+        bare: Sample::default(),
+        library: Sample::default(),
+        command: Sample::default(),
+        program: Sample::default(),
+    };
     for _ in 0..rounds {
-        starts.bare.add(once(itself(BARE, &servers)?)?);
-        starts.library.add(once(itself(LEAD, &servers)?)?);
+        starts.bare.add(once(itself(BARE, &servers)?, READY)?);
+        starts.library.add(once(itself(LEAD, &servers)?, READY)?);
         if elector.exists() {
-            starts.command.add(once(command(&elector, &servers))?);
+            starts.command.add(once(command(&elector, &servers, &["--takeover-delay", "1ms"]), LEADING)?);
+            starts.program.add(once(command(&elector, &servers, &["--quiet"]), READY)?);
         }
     }
     Ok(starts)
@@ -56,16 +67,17 @@ fn bare_command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-fn command(elector: &Path, servers: &str) -> Command {
+fn command(elector: &Path, servers: &str, options: &[&str]) -> Command {
     let mut command = bare_command(elector);
-    command.args(["run", "-q", "-z", servers, PATH, "--", "sh", "-c", "echo ready; read end"]);
+    command.arg("run").args(options).args(["-z", servers, PATH, "--", "sh", "-c", "echo ready; read end"]);
     command
 }
 
-fn once(command: Command) -> Result<Duration, Error> {
+/// From the start of this command until it says `word`.
+fn once(command: Command, word: &str) -> Result<Duration, Error> {
     let began = Instant::now();
     let mut process = LineProcess::start(command)?;
-    process.wait_for("ready", LIMIT);
+    process.wait_for(word, LIMIT);
     let time = began.elapsed();
     process.close_input();
     process.wait_for_end(LIMIT);

@@ -150,8 +150,9 @@ impl Term {
 
     /// Makes every check false, then lets the driver leave the election.
     pub(crate) fn release(&self) {
-        self.released.store(true, Ordering::Release);
-        self.driver.notify_one();
+        if !self.released.swap(true, Ordering::AcqRel) {
+            self.driver.notify_one();
+        }
     }
 
     /// Why work that cannot be stopped in good order must not go on: the lease ends within `early`, or

@@ -83,10 +83,10 @@ impl<C: Connector, K: Clock> Session<C, K> {
         });
         poll_fn(|cx| {
             // The timer's own clock may have stood still while the machine slept.
-            if timer.as_mut().poll(cx).is_ready() || due.is_some_and(|due| self.clock.now() >= due) {
+            if due.is_some_and(|due| self.clock.now() >= due) {
                 return Poll::Ready(());
             }
-            match &mut self.state {
+            let worked = match &mut self.state {
                 State::Attempting(attempt) => match attempt.as_mut().poll(cx) {
                     Poll::Ready(result) => {
                         self.attempted(result);
@@ -103,7 +103,9 @@ impl<C: Connector, K: Clock> Session<C, K> {
                 },
                 State::Idle => Poll::Ready(()),
                 State::Waiting { .. } | State::Ended => Poll::Pending,
-            }
+            };
+            // Set only by those who have to wait, so that nothing is written later for it.
+            if worked.is_pending() { timer.as_mut().poll(cx) } else { worked }
         })
         .await;
     }

@@ -7,7 +7,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -112,14 +112,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     ///
     /// Keeps at most that, and one incomplete frame, whose length [`take_frame`](Self::take_frame) judges.
     pub(crate) fn poll<K: Clock>(&mut self, cx: &mut Context<'_>, clock: &K) -> Poll<()> {
-        if self.end.is_some() {
-            return Poll::Ready(());
-        }
         let may_be_empty = std::mem::take(&mut self.cut_short);
-        if let Err(error) = self.write(cx) {
-            // What the server said before it hung up is still to be read.
-            self.end = Some(LinkEnd::Failed(error));
-        }
+        self.hand_over(cx);
         let mut read = 0;
         while read < MAX_BATCH_BYTES {
             match self.read(cx) {
@@ -140,6 +134,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
         self.cut_short = read >= MAX_BATCH_BYTES;
         if read > 0 || self.end.is_some() || may_be_empty { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Writes what can be written at once. Wakes nobody when more can be: the next [`poll`](Self::poll) goes on.
+    pub(crate) fn flush(&mut self) {
+        self.hand_over(&mut Context::from_waker(Waker::noop()));
+    }
+
+    fn hand_over(&mut self, cx: &mut Context<'_>) {
+        if self.end.is_none()
+            && let Err(error) = self.write(cx)
+        {
+            // What the server said before it hung up is still to be read.
+            self.end = Some(LinkEnd::Failed(error));
+        }
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {

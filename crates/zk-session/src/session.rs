@@ -200,7 +200,7 @@ impl<C: Connector, K: Clock> Session<C, K> {
     /// Sends a request, behind all that were submitted before.
     ///
     /// Paths are seen from the chroot. The time that the answer will carry as `sent` is read now; the bytes
-    /// go out during the next call of [`next`](Self::next). Exactly one [`Reply`](Happening::Reply) or
+    /// go out during the next call of [`flush`](Self::flush) or [`next`](Self::next). Exactly one [`Reply`](Happening::Reply) or
     /// [`Lost`](Happening::Lost) will follow, unless the session is dropped. Requests of this session are
     /// carried out in order, as far as one connection reaches.
     ///
@@ -273,6 +273,14 @@ impl<C: Connector, K: Clock> Session<C, K> {
         live.send(now, &look, Purpose::Ensure { id, step: Step::Check { first } })?;
         self.requests += 1;
         Ok(id)
+    }
+
+    /// Writes what was submitted, as far as the connection takes it at once; [`next`](Self::next) writes the rest,
+    /// and tells if the connection failed. For an owner that has other things to do before it calls that.
+    pub fn flush(&mut self) {
+        if let State::Attached(live) = &mut self.state {
+            live.link.flush();
+        }
     }
 
     /// Drops the present connection, if there is one, and goes on to the next server; this one comes last.

@@ -71,6 +71,8 @@ impl<C: Connector, K: Clock> Driver<C, K> {
         match (self.campaign.take(), self.senders.upgrade()) {
             (Some(reply), Some(sender)) => {
                 let election = Arc::clone(&self.settings.path);
+                // Whoever has it in hand finds it in the role.
+                self.role.send_replace(Role::Leading { token });
                 let _resigned = reply.send(Ok(Leadership::new(term, sender, election)));
                 self.handed_over = true;
             }

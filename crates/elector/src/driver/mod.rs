@@ -231,15 +231,17 @@ impl<C: Connector, K: Clock> Driver<C, K> {
     async fn run(mut self) {
         let clock = self.session.clock().clone();
         while !self.finished {
+            if std::mem::take(&mut self.handed_over) {
+                // Whoever waited for the leadership goes on before the first probe takes its time.
+                tokio::task::yield_now().await;
+            }
+            // The next in line waits for a delete, and nobody for what is shown outside.
+            self.session.flush();
             // One a turn, so that neither callers nor servers keep the others waiting.
             if let Ok(command) = self.commands.try_recv() {
                 self.command(command);
             }
             self.publish();
-            if std::mem::take(&mut self.handed_over) {
-                // Whoever waited for the leadership goes on before the first probe takes its time.
-                tokio::task::yield_now().await;
-            }
             let wake = self.candidate.next_wake(self.moment());
             let sleep = wake.map(|at| at.since(self.moment()));
             // The timer stands still while the machine is suspended; a term must not.

@@ -94,7 +94,7 @@ impl Elector {
     }
 
     /// The latest role, and its changes. A slow reader misses steps in between, never the last one,
-    /// and holds up nobody.
+    /// and holds up nobody. It says that this candidate leads before the campaign resolves.
     pub fn role(&self) -> watch::Receiver<Role> {
         self.handles.role.clone()
     }

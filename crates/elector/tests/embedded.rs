@@ -46,6 +46,8 @@ async fn a_restarted_server_costs_no_leadership() {
     let mut server = TestServer::start().unwrap();
     let elector = candidate(&server, "only").await;
     let leadership = elector.campaign().await.unwrap();
+    let shown = elector.role().borrow().clone();
+    assert_eq!(shown, Role::Leading { token: leadership.token() }, "it is in hand, and the role says so");
     for _ in 0..3 {
         server.restart().unwrap();
         let mut role = elector.role();

@@ -31,7 +31,8 @@ impl<C: Connector, K: Clock> Session<C, K> {
     /// where [`has_buffered_frames`](Self::has_buffered_frames) was true before the call. After
     /// [`Ended`](Happening::Ended) it stays pending until [`restart`](Self::restart).
     ///
-    /// Everything waits while nobody calls this: writing, pings, reconnecting.
+    /// Everything waits while nobody calls this: writing, unless it is [flushed](Self::flush), pings,
+    /// reconnecting.
     pub async fn next(&mut self) -> Vec<Happening> {
         let mut more_promised = self.has_buffered_frames();
         loop {

@@ -200,9 +200,9 @@ impl<C: Connector, K: Clock> Session<C, K> {
     /// Sends a request, behind all that were submitted before.
     ///
     /// Paths are seen from the chroot. The time that the answer will carry as `sent` is read now; the bytes
-    /// go out during the next call of [`flush`](Self::flush) or [`next`](Self::next). Exactly one [`Reply`](Happening::Reply) or
-    /// [`Lost`](Happening::Lost) will follow, unless the session is dropped. Requests of this session are
-    /// carried out in order, as far as one connection reaches.
+    /// go out during the next call of [`flush`](Self::flush) or [`next`](Self::next). Exactly one
+    /// [`Reply`](Happening::Reply) or [`Lost`](Happening::Lost) will follow, unless the session is dropped.
+    /// Requests of this session are carried out in order, as far as one connection reaches.
     ///
     /// A read with `watch` is remembered once it is answered, a setWatches at once; both are set again after
     /// a reconnect until they fire.
@@ -275,8 +275,8 @@ impl<C: Connector, K: Clock> Session<C, K> {
         Ok(id)
     }
 
-    /// Writes what was submitted, as far as the connection takes it at once; [`next`](Self::next) writes the rest,
-    /// and tells if the connection failed. For an owner that has other things to do before it calls that.
+    /// Writes what was submitted, as far as the connection takes it at once; [`next`](Self::next) writes
+    /// the rest, and tells if the connection failed. For an owner that has other things to do before.
     pub fn flush(&mut self) {
         if let State::Attached(live) = &mut self.state {
             live.link.flush();

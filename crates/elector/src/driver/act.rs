@@ -18,7 +18,14 @@ impl<C: Connector, K: Clock> Driver<C, K> {
     /// One input, then all that follows from it.
     pub(super) fn step(&mut self, input: Input) {
         self.candidate.step(self.moment(), input);
-        while let Some(output) = self.candidate.next_output() {
+        self.carry_out();
+    }
+
+    /// What the candidate decided, as far as a leadership that is to be handed over before the rest.
+    pub(super) fn carry_out(&mut self) {
+        while !self.handed_over
+            && let Some(output) = self.candidate.next_output()
+        {
             self.act(output);
         }
     }

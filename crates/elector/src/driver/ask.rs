@@ -17,7 +17,7 @@ pub(super) enum Encoded {
 impl Settings {
     /// The path of a child of the election, or of the election itself for the empty name.
     pub(super) fn znode(&self, name: &str) -> String {
-        if name.is_empty() { self.path.to_string() } else { format!("{}/{name}", self.path) }
+        if name.is_empty() { self.path.to_string() } else { [&*self.path, "/", name].concat() }
     }
 
     pub(super) fn encode(&self, request: &Request) -> Encoded {

@@ -234,6 +234,7 @@ impl<C: Connector, K: Clock> Driver<C, K> {
             if std::mem::take(&mut self.handed_over) {
                 // Whoever waited for the leadership goes on before the first probe takes its time.
                 tokio::task::yield_now().await;
+                self.carry_out();
             }
             // The next in line waits for a delete, and nobody for what is shown outside.
             self.session.flush();

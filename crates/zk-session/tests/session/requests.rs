@@ -45,6 +45,23 @@ async fn an_answer_carries_its_times_and_its_zxid() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_cannot_wait_writes_before_the_session_goes_on() {
+    let (mut world, mut peer) = World::attached("a").await;
+    let id = world.session.submit(get_data("/x", false)).expect("attached");
+    world.session.flush();
+    let (xid, request) = peer.request().await; // nobody drives the session
+    assert_eq!(request, get_data("/x", false));
+    peer.reply(xid, 7, data(1)).await;
+    drop(peer);
+    // It fails, but what the server said before it hung up counts.
+    let late = world.session.submit(get_data("/y", false)).expect("the end is not known yet");
+    world.session.flush();
+    let told = world.happening().await;
+    assert!(matches!(told, Happening::Reply { id: of, outcome: Ok(_), .. } if of == id), "{told:?}");
+    assert_eq!(lost(&world.happening().await), Some((late, Lost::NotSent)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_carries_its_code() {
     let (mut world, mut peer) = World::attached("a").await;
     world.session.submit(get_data("/x", false)).expect("attached");

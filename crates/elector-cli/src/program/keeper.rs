@@ -22,7 +22,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use zeroize::Zeroize;
 
@@ -46,7 +46,8 @@ struct Shared {
     spec: Spec,
     word: DeadlineWord,
     estate: EstateFile,
-    containment: Containment,
+    /// Set before the first warden is started.
+    containment: OnceLock<Containment>,
     line: Mutex<Line>,
     /// Wakes the thread.
     wake: OwnedFd,
@@ -72,12 +73,11 @@ enum Line {
 }
 
 impl Keeper {
-    /// Makes this process the reaper of its descendants and starts the thread that starts the first warden and watches
-    /// it. `ready` is told whether there is one; whoever waits for that before contending is not elected only to fail.
-    /// Neither `tell` nor `ready` may block.
+    /// Makes this process the reaper of its descendants and starts the thread that establishes the containment, starts
+    /// the first warden and watches it. `ready` is told whether there is one; whoever waits for that before contending
+    /// is not elected only to fail. Neither `tell` nor `ready` may block.
     pub(crate) fn new(
         spec: Spec,
-        containment: Containment,
         tell: impl Fn(Event) + Send + Sync + 'static,
         ready: impl FnOnce(io::Result<()>) + Send + 'static,
     ) -> io::Result<Keeper> {
@@ -86,7 +86,7 @@ impl Keeper {
             word: DeadlineWord::new(spec.clock)?,
             estate: EstateFile::new()?,
             spec,
-            containment,
+            containment: OnceLock::new(),
             line: Mutex::new(Line::Down { wanted: None }),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             tell: Box::new(tell),
@@ -95,9 +95,8 @@ impl Keeper {
         let before = tree::descendants(&HashSet::new()).into_iter().collect();
         let (done, ended) = sync_channel(1);
         let now = Instant::now();
-        // What the dead had left until now was cleared away when the containment was established.
-        let next_clearing = now + CLEAR_EVERY;
-        let watch = Watch { shared: Arc::clone(&shared), before, warden: None, next_try: now, next_clearing };
+        let shared_too = Arc::clone(&shared);
+        let watch = Watch { shared: shared_too, before, warden: None, next_try: now, next_clearing: now };
         std::thread::Builder::new().name("keeper".into()).spawn(move || {
             // The thread starts the warden, so that its end and not that of a runtime's thread is the parent's death.
             watch.run(ready);
@@ -171,14 +170,9 @@ impl Keeper {
         }
     }
 
-    /// What is in force and what it cannot catch.
-    pub(crate) fn containment(&self) -> String {
-        self.shared.containment.describe()
-    }
-
-    /// The same in a word, for scripts.
-    pub(crate) fn level(&self) -> &'static str {
-        self.shared.containment.level()
+    /// What holds the program. Known once `ready` was called; before that this blocks.
+    pub(crate) fn containment(&self) -> &Containment {
+        self.shared.containment.wait()
     }
 }
 
@@ -197,6 +191,10 @@ impl Shared {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn group(&self) -> Option<&Group> {
+        self.containment.get().and_then(Containment::group)
+    }
+
     fn ring(&self) {
         // A full counter means that the thread is being woken already.
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
@@ -209,7 +207,7 @@ impl Shared {
             true => OwnedFd::from(File::open("/dev/null")?),
             false => rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?,
         };
-        let group = self.containment.group();
+        let group = self.group();
         let mut descriptors = vec![self.word.descriptor(), self.estate.descriptor(), stdin.as_fd()];
         descriptors.extend(group.map(Group::descriptor));
         link::greet(ours.as_fd(), &descriptors)?;
@@ -238,6 +236,9 @@ struct Watch {
 
 impl Watch {
     fn run(mut self, ready: impl FnOnce(io::Result<()>)) {
+        // With this, what the dead had left until now is cleared away.
+        self.shared.containment.get_or_init(Containment::establish);
+        self.next_clearing = Instant::now() + CLEAR_EVERY;
         let started = self.start();
         let mut over = started.is_err();
         ready(started);
@@ -260,7 +261,7 @@ impl Watch {
                 let _told_where_it_matters = self.start();
             }
             if Instant::now() >= self.next_clearing {
-                self.shared.containment.kill_what_the_dead_left();
+                self.shared.containment.wait().kill_what_the_dead_left();
                 self.next_clearing = Instant::now() + CLEAR_EVERY;
             }
         }
@@ -382,7 +383,7 @@ impl Watch {
         };
         if busy {
             let tell_stuck = |left| (self.shared.tell)(Event::Stuck { left });
-            sweep::all_below(&self.before, self.shared.containment.group(), tell_stuck);
+            sweep::all_below(&self.before, self.shared.group(), tell_stuck);
         }
         if over {
             return;

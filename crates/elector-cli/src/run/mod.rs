@@ -20,7 +20,7 @@ use crate::history::{Behind, Scribe};
 use crate::local::{Host, Site};
 use crate::log::{About, Entry, Level, Log};
 use crate::notify::{self, Watchdog};
-use crate::program::{self, Containment, Event, Keeper, NotRunnable, Spec};
+use crate::program::{self, Event, Keeper, NotRunnable, Spec};
 use crate::signals::{Signals, outlast_the_terminal};
 use crate::{log, text};
 use elector::{AclEntry, Elector, LeaseClock, Notice};
@@ -106,14 +106,9 @@ fn start(options: &RunOptions, file: PathBuf) -> std::io::Result<u8> {
             return Ok(code);
         }
     };
-    let containment = Containment::establish();
-    if let Some(shortfall) = containment.shortfall().filter(|_| options.require_cgroup) {
-        log::complain_in(options.log.format, &shortfall);
-        return Ok(exit::USAGE);
-    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let code = runtime.block_on(async {
-        match Run::begin(options, file, site, builder, containment).await? {
+        match Run::begin(options, file, site, builder).await? {
             Ok(run) => Ok(run.leave_estates_and_play_out().await),
             Err(code) => Ok(code),
         }
@@ -216,18 +211,17 @@ impl Run<'_> {
         file: PathBuf,
         site: Site,
         builder: elector::Builder,
-        containment: Containment,
     ) -> std::io::Result<Result<Run<'_>, u8>> {
         let mut signals = Signals::new()?;
         let (tell, events) = mpsc::channel(MAX_EVENTS);
         let spec = spec(options, file, site.place.clock());
         let (ready, kept) = oneshot::channel();
         let tell = move |event| drop(tell.try_send(event));
-        let keeper = Keeper::new(spec, containment, tell, move |started| drop(ready.send(started)))?;
+        let keeper = Keeper::new(spec, tell, move |started| drop(ready.send(started)))?;
         let keeper = Arc::new(keeper);
         let log = Arc::new(Log::new(options.log, &options.common.election, &options.id)?);
         let narrator = Narrator::new(&site, &options.id);
-        greet(&log, &narrator, options, &keeper);
+        greet(&log, &narrator, options);
         let host = hosting::start(site.directory.as_ref(), &log)?;
         if let Some(host) = &host {
             // Whoever hosts is mostly ready at once; connecting before that would only fail and wait.
@@ -250,8 +244,15 @@ impl Run<'_> {
             }
         };
         let notices = elector.notices();
-        // The process that keeps the program is started while the session connects, and is there before the turn comes.
+        // What holds and keeps the program comes about while the session connects, and is there before the turn comes.
         kept.await.map_err(std::io::Error::other)??;
+        let containment = keeper.containment();
+        if let Some(shortfall) = containment.shortfall().filter(|_| options.require_cgroup) {
+            say(&log, Level::Error, About::Error, shortfall);
+            let _no_server = tokio::time::timeout(CONFIRM_LIMIT, elector.close()).await;
+            return Ok(Err(exit::USAGE));
+        }
+        say(&log, Level::Debug, About::Connecting, containment.describe());
         let scribe = Scribe::start(history, elector.estate(), keeper.clock(), Arc::clone(&log));
         Ok(Ok(Run {
             options,
@@ -347,7 +348,7 @@ impl Run<'_> {
 }
 
 /// The first lines: the place in force, and what is odd about the options.
-fn greet(log: &Log, narrator: &Narrator, options: &RunOptions, keeper: &Keeper) {
+fn greet(log: &Log, narrator: &Narrator, options: &RunOptions) {
     say(log, Level::Info, About::Connecting, narrator.connecting());
     for warning in &options.common.warnings {
         say(log, Level::Warn, About::Error, warning.clone());
@@ -355,7 +356,6 @@ fn greet(log: &Log, narrator: &Narrator, options: &RunOptions, keeper: &Keeper) 
     for detail in &options.common.details {
         say(log, Level::Debug, About::Connecting, detail.clone());
     }
-    say(log, Level::Debug, About::Connecting, keeper.containment());
 }
 
 fn say(log: &Log, level: Level, about: About, message: String) {

@@ -64,7 +64,7 @@ impl Run<'_> {
             id: self.options.id.clone(),
             session,
             timeout,
-            containment: Some(self.keeper.level().to_string()),
+            containment: Some(self.keeper.containment().level().to_string()),
             began_ago: Duration::ZERO,
             behind: self.leader_before.take(),
             ended: None,

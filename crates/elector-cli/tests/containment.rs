@@ -9,7 +9,7 @@ use common::{
 use rustix::process::Signal;
 use std::path::PathBuf;
 use std::time::Duration;
-use zk_ensemble::{require_namespaces, rounds};
+use zk_ensemble::{bound_command, require_namespaces, rounds};
 
 /// What is allowed from SIGKILL to the tree's end: K of the lease's arithmetic.
 const KILL_MARGIN: Duration = Duration::from_millis(500);
@@ -26,6 +26,11 @@ fn start(servers: &str, election: &str, options: &str, script: &str) -> Running 
 
 fn runaways(run: &mut Running) -> [u64; 2] {
     [(); 2].map(|()| number_after(&run.wait_for_output("runaway"), "runaway"))
+}
+
+/// The directory of the control group in the line that names the level.
+fn group_of(level: &str) -> PathBuf {
+    PathBuf::from(level.split("group ").nth(1).and_then(|rest| rest.split(';').next()).expect("its path"))
 }
 
 #[test]
@@ -153,9 +158,7 @@ fn c5_in_a_control_group_the_next_start_clears_away_what_the_dead_left() {
             survivors(&id).into_iter().for_each(|pid| signal_process(pid, Signal::KILL));
             return;
         }
-        let group = PathBuf::from(
-            level.split("group ").nth(1).and_then(|rest| rest.split(';').next()).expect("its path"),
-        );
+        let group = group_of(&level);
         // Any other elector that starts on this machine may have been faster.
         println!("{} runaways are held by {}", survivors(&id).len(), group.display());
         let mut next =
@@ -202,6 +205,42 @@ fn c5_in_a_control_group_a_living_neighbour_clears_away_what_the_dead_left() {
     }
     neighbour.signal(Signal::TERM);
     assert_eq!(neighbour.end(LONG), Some(0));
+}
+
+/// No look at the program's descendants finds such a process, and the place must not be held for it without end.
+#[test]
+fn who_was_moved_into_the_control_group_is_killed_when_the_program_has_ended() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let script = "trap 'exit 4' USR1; echo set; while :; do sleep 0.05; done";
+    let mut run = start(&server.connect_string(), "/joined", "-v", script);
+    let mut sleep = bound_command("sleep");
+    sleep.arg("1000");
+    let stranger = zk_ensemble::spawn(sleep).expect("a program of this system");
+    let level = run.wait_for("the program is held by");
+    run.wait_for_output("set");
+    if level.contains("the control group") {
+        std::fs::write(group_of(&level).join("cgroup.procs"), stranger.pid().to_string())
+            .expect("it is ours");
+    }
+    run.signal(Signal::USR1);
+    assert_eq!(run.end(LONG), Some(4), "{}", run.said());
+}
+
+/// Whoever looks for the program's descendants in the numbers of another namespace finds none, and would let
+/// those that left their group live on beside the next leader.
+#[test]
+fn where_processes_are_shown_with_other_numbers_no_program_is_run() {
+    let Some(through) = require_namespaces(&["--pid", "--fork", "--kill-child"]) else { return };
+    let run = || Elector::run("127.0.0.1:1", "blind", "--connect-timeout 1s").word("/blind");
+    let refused = run().script("exit 0").through(&through).output();
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("elector: /proc has other process ids"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("mount -t proc proc /proc"), "{}", refused.stderr);
+    let checked = Elector::new("check").words("-z 127.0.0.1:1 /blind").through(&through).output();
+    assert!(checked.stdout.contains("/proc has other process ids"), "{}", checked.stdout);
 }
 
 #[test]

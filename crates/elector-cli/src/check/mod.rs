@@ -230,6 +230,9 @@ fn timing(options: &RunOptions, granted: Duration, report: &mut Report) {
 
 /// How a program's processes are held together here.
 fn containment(require_cgroup: bool, report: &mut Report) {
+    if let Some(refusal) = program::hidden() {
+        return report.mend(refusal);
+    }
     let containment = program::Containment::establish();
     match containment.shortfall().filter(|_| require_cgroup) {
         Some(shortfall) => report.mend(shortfall),

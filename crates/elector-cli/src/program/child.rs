@@ -149,10 +149,14 @@ impl Child {
                 _ => Progress::There,
             };
         };
-        // Somebody could have been moved into the group from elsewhere.
         if no_child_left && group.is_none_or(Group::is_empty) {
             let stopping_took = self.stopping_since.map(|since| now.saturating_sub(since));
             return Progress::Gone(Gone { ended, killed: self.killed, stopping_took, at: now });
+        }
+        if no_child_left && !self.is_being_killed() {
+            // Somebody was moved into the group from elsewhere. No look at the tree finds them, and the kernel
+            // tells nobody of their end.
+            self.kill(Killed::LeftBehind, now);
         }
         let left = tree::descendants(&[].into());
         self.stop_leftovers(&left, now);

@@ -31,7 +31,7 @@ pub(crate) use keeper::Keeper;
 pub(crate) use lookup::{NotRunnable, find};
 pub(crate) use signal::{name as signal_name, parse as parse_signal};
 pub(crate) use trampoline::bound_command;
-pub(crate) use tree::{Process, descendants, descendants_of, kill as kill_all, signal_all};
+pub(crate) use tree::{Process, descendants, descendants_of, hidden, kill as kill_all, signal_all};
 
 use elector::LeaseClock;
 use rustix::process::Signal;

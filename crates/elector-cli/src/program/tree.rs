@@ -38,6 +38,20 @@ fn read(pid: i32) -> Option<Process> {
     parse_stat(pid, &String::from_utf8_lossy(&line))
 }
 
+/// Why the processes below this one could not be found here, if so: `/proc` is missing, or was mounted for another
+/// pid namespace, in whose numbers we would look for our descendants in vain, or find a stranger's.
+pub(crate) fn hidden() -> Option<String> {
+    let own = own_pid();
+    let trouble = match fs::read_link("/proc/self") {
+        Ok(shown) if shown.to_str() == Some(own.to_string().as_str()) => return None,
+        Ok(shown) => format!("/proc has other process ids: {} for {own}", shown.display()),
+        Err(error) => format!("/proc does not show this process: {error}"),
+    };
+    Some(format!(
+        "{trouble}; what comes of the program could not be found and stopped; mount it here: mount -t proc proc /proc"
+    ))
+}
+
 /// All processes that this machine shows us. Those that end while we read are left out.
 fn all() -> Vec<Process> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };

@@ -92,6 +92,10 @@ pub(crate) fn run(options: &RunOptions) -> u8 {
 }
 
 fn start(options: &RunOptions, file: PathBuf) -> std::io::Result<u8> {
+    if let Some(refusal) = program::hidden() {
+        log::complain_in(options.log.format, &refusal);
+        return Ok(exit::USAGE);
+    }
     outlast_the_terminal()?;
     let prepared = Site::open(&options.common.place).map_err(|refusal| (refusal, exit::USAGE));
     let prepared = prepared.and_then(|site| {

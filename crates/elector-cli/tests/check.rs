@@ -86,6 +86,12 @@ fn the_first_thing_to_mend_gives_the_status() {
         &["1 of layout lock", "nothing to mend"],
     );
 
+    onlooker.create("/check-stuck", b"", Kind::Persistent).expect("made");
+    let lasting = "/check-stuck/_c_0f8fad5b-d9cb-469f-a165-70867728950e-latch-";
+    onlooker.create(lasting, b"old cron job", Kind::PersistentSequential).expect("made");
+    let said = "first to mend: old cron job's znode is not ephemeral: it never goes by itself";
+    assert_says(&check(&servers, "/check-stuck"), 2, &[said]);
+
     // ZooKeeper's own node may be read by anybody and written by nobody.
     let closed = check(&format!("{servers}/zookeeper/config"), "/private");
     assert_says(&closed, 2, &["no permission to create below /"]);

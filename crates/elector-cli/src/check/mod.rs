@@ -11,6 +11,7 @@ use crate::args::{RunOptions, Where};
 use crate::local::{Directory, Outlook, Site, look, served_line, shown};
 use crate::program::{self, NotRunnable};
 use crate::signals::told_to_end;
+use crate::status::never_gone;
 use crate::text::{compact, escape, spaced};
 use crate::{exit, log, text};
 use elector::{Elector, Layout, Place, ReadError, Reader, Snapshot};
@@ -137,6 +138,9 @@ async fn contenders(options: &RunOptions, place: Place, report: &mut Report) {
 fn families(options: &RunOptions, snapshot: &Snapshot, report: &mut Report) {
     if snapshot.contenders.is_empty() {
         return report.good("nobody contends there now");
+    }
+    if let Some(stuck) = never_gone(snapshot) {
+        report.mend(format!("{stuck}, and nobody behind it ever leads: delete it"));
     }
     let mut foreign = Vec::new();
     for layout in [Layout::Latch, Layout::Lock, Layout::Kazoo, Layout::Single] {

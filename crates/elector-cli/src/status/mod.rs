@@ -80,19 +80,21 @@ fn warnings(snapshot: &Snapshot, election: &str) -> Vec<String> {
     if snapshot.layout.is_none() && total > 0 {
         warnings.push("contenders of different or unknown families, which may not exclude each other".into());
     }
-    // Session 0 owns nothing: such a znode was made persistent, and stays when its maker is gone.
-    let mut persistent = snapshot.contenders.iter().filter(|contender| contender.session == 0);
-    if let Some(contender) = persistent.next() {
-        let name: String = contender.id.chars().take(MAX_NAME).collect();
-        let more = match persistent.count() {
-            0 => String::new(),
-            more => format!(" (nor are {more} more)"),
-        };
-        let name = text::shown_name(&name);
-        warnings.push(format!("{name}'s znode is not ephemeral{more}: it never goes by itself"));
-    }
+    warnings.extend(never_gone(snapshot));
     if total > MAX_CONTENDERS {
         warnings.push(format!("only the first {MAX_CONTENDERS} of {total} contenders are shown"));
     }
     warnings
+}
+
+/// Which contenders nothing but an operator's delete ends, if there are any.
+pub(crate) fn never_gone(snapshot: &Snapshot) -> Option<String> {
+    // Session 0 owns nothing: such a znode was made persistent, and stays when its maker is gone.
+    let mut persistent = snapshot.contenders.iter().filter(|contender| contender.session == 0);
+    let name: String = persistent.next()?.id.chars().take(MAX_NAME).collect();
+    let more = match persistent.count() {
+        0 => String::new(),
+        more => format!(" (nor are {more} more)"),
+    };
+    Some(format!("{}'s znode is not ephemeral{more}: it never goes by itself", text::shown_name(&name)))
 }

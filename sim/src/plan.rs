@@ -9,6 +9,16 @@ use crate::{MS, SECOND};
 /// Faults come within the first so many nanoseconds.
 pub const TROUBLE: u64 = 60 * SECOND;
 
+/// The stream that draws whether the session timeout is a long one, and how long that is.
+const LONG: u64 = 6;
+const LONG_MS: u64 = 20_000;
+
+/// Faults of a plan: so many, and less than so many more. A few may never find anybody to hurt; ten must.
+const FEWEST: u64 = 20;
+const MORE: u64 = 5;
+/// For longer nobody is dead and no server without its peers: other faults take somebody whom they find.
+const LONGEST: u64 = 12 * SECOND;
+
 /// By which rules the contenders decide that they lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rules {
@@ -57,6 +67,8 @@ pub enum Trouble {
     Lossy { who: usize },
     /// It gives its turn, or its place, away.
     Leave { who: usize },
+    /// It leaves, ends in good order, and starts again soon.
+    Quit { who: usize },
     /// An operator deletes the lowest znode.
     DeleteLowest,
     /// An operator deletes some znode.
@@ -153,7 +165,9 @@ impl Plan {
         let place = if random.one_in(4) { Place::Lone } else { Place::Ensemble };
         let single = random.one_in(4);
         let contenders = random.pick(&[2, 2, 3, 3, 3, 4, 4, 5]);
-        let timeout_ms = random.pick(&[4_000, 6_000, 8_000, 10_000]);
+        let usual_ms = random.pick(&[4_000, 6_000, 8_000, 10_000]);
+        // So long that one percent of it is more than the rest of the margin.
+        let timeout_ms = if Random::new(seed, LONG).one_in(16) { LONG_MS } else { usual_ms };
         let early_ms = if timeout_ms < 6_000 || random.one_in(2) { 0 } else { 500 + timeout_ms / 5 };
         // As long as half the timeout, which is the most that is promised for.
         let tick_ms =
@@ -178,7 +192,7 @@ impl Plan {
             least_ms,
             faults: Vec::new(),
         };
-        let count = 10 + random.below(14);
+        let count = FEWEST + random.below(MORE);
         plan.faults = (0..count).map(|_| plan.fault(random)).collect();
         plan.faults.sort_by_key(|fault| fault.at);
         plan
@@ -206,7 +220,16 @@ impl Plan {
             2 => random.ms(timeout / 2, timeout * 3 / 2),
             _ => random.ms(timeout, timeout * 3),
         };
-        Fault { at, lasts, what }
+        let takes_all = matches!(
+            what,
+            Trouble::Kill { .. }
+                | Trouble::Vanish { .. }
+                | Trouble::CutServer { .. }
+                | Trouble::CutQuorumLeader
+                | Trouble::CrashServer { .. }
+                | Trouble::CrashAll
+        );
+        Fault { at, lasts: if takes_all { lasts.min(LONGEST) } else { lasts }, what }
     }
 
     /// Two things that go wrong together, to the one whom it hurts most, for as long as it takes.
@@ -241,7 +264,7 @@ impl Plan {
     fn trouble_of_one(&self, random: &mut Random) -> Trouble {
         let who = random.below(self.contenders as u64) as usize;
         let server = random.below(3) as usize;
-        match random.below(21) {
+        match random.below(22) {
             0..=2 => Trouble::Pause { who },
             3 => Trouble::Jump { who, by: random.ms(10, self.timeout_ms * 2) },
             4 => Trouble::Kill { who },
@@ -256,6 +279,7 @@ impl Plan {
             16 | 17 => Trouble::Leave { who },
             18 => Trouble::ForgeClose { who },
             19 => Trouble::BreakAtCreate { who },
+            20 => Trouble::Quit { who },
             _ => random.pick(&[Trouble::DeleteLowest, Trouble::DeleteAny, Trouble::Wipe, Trouble::Scribble]),
         }
     }

@@ -26,6 +26,8 @@ pub enum What {
     Fails,
     /// Its process starts.
     Starts,
+    /// Its process has died.
+    Died,
     /// The end of its lease, at the true time `a`.
     Deadline,
     /// A session is made; `a` is its id, `b` its timeout in milliseconds.
@@ -73,6 +75,93 @@ pub enum RoleKind {
     Closed,
 }
 
+/// What a harsh world shows, for counting only: neither part of the story nor of the hash. Each is what some rule of
+/// the library is there for; a large number of runs in which one was never seen proves nothing about that rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// A server that had lost its peers answered a ping.
+    AlonePing,
+    /// A server that had lost its peers answered a read.
+    AloneRead,
+    /// A server answered a read from a tree that lacked what was committed.
+    StaleRead,
+    /// A deposed quorum leader took a session back.
+    AloneAttach,
+    /// A deposed quorum leader answered a sync.
+    AloneSync,
+    /// A session came back at another server.
+    Moved,
+    /// A session ended while a server had heard from it and not told so yet.
+    EndedUnreported,
+    /// A new quorum leader gave a session another timeout than was in force.
+    CreatedTimeout,
+    /// A server hung up on a client that had seen what it had not.
+    Behind,
+    /// A proposal went with its quorum leader.
+    ProposalLost,
+    /// A proposal of the quorum leader before was carried out by the next one.
+    ProposalKept,
+    /// A request came after the end of its connection.
+    LateRequest,
+    /// A request was lost with its connection.
+    LostRequest,
+    /// A packet was held up by a cut in its direction only.
+    OneWay,
+    /// A packet was lost and sent again.
+    SentAgain,
+    /// A leader stood still for longer than its lease.
+    PausedPastLease,
+    /// The clock of a leader was moved past its lease.
+    JumpedPastLease,
+    /// A leader died.
+    LeaderDied,
+    /// Somebody else deleted a leader's znode, or closed its session.
+    LeaderMeddled,
+    /// A crash took unsynced writes.
+    TailLost,
+    /// A crash left a write in part.
+    WriteTorn,
+    /// A torn end was found and cut off.
+    TailCut,
+    /// A sync failed.
+    SyncFailed,
+    /// A flipped bit was found, and the directory refused.
+    FlipRefused,
+    /// A snapshot was read.
+    SnapshotRead,
+}
+
+impl Sight {
+    /// All of them, each with what it is counted as.
+    pub const ALL: [(Sight, &str); 25] = [
+        (Sight::AlonePing, "pings answered by a server without its peers"),
+        (Sight::AloneRead, "reads answered by a server without its peers"),
+        (Sight::StaleRead, "reads answered from a stale tree"),
+        (Sight::AloneAttach, "sessions taken back by a deposed quorum leader"),
+        (Sight::AloneSync, "syncs answered by a deposed quorum leader"),
+        (Sight::Moved, "sessions come back at another server"),
+        (Sight::EndedUnreported, "sessions ended though a server had heard from them"),
+        (Sight::CreatedTimeout, "sessions put back to the timeout they were created with"),
+        (Sight::Behind, "clients turned away by a server that was behind"),
+        (Sight::ProposalLost, "proposals lost with their quorum leader"),
+        (Sight::ProposalKept, "proposals carried out by the next quorum leader"),
+        (Sight::LateRequest, "requests that came after the end of their connection"),
+        (Sight::LostRequest, "requests lost with their connection"),
+        (Sight::OneWay, "packets held up in one direction"),
+        (Sight::SentAgain, "packets lost and sent again"),
+        (Sight::PausedPastLease, "leaders that stood still past their lease"),
+        (Sight::JumpedPastLease, "leaders whose clock was moved past their lease"),
+        (Sight::LeaderDied, "leaders that died"),
+        (Sight::LeaderMeddled, "leaders whose znode somebody else took"),
+        (Sight::TailLost, "crashes that took unsynced writes"),
+        (Sight::WriteTorn, "crashes that tore a write"),
+        (Sight::TailCut, "torn ends cut off"),
+        (Sight::SyncFailed, "syncs failed"),
+        (Sight::FlipRefused, "directories refused for a flipped bit"),
+        (Sight::SnapshotRead, "starts from a snapshot"),
+    ];
+}
+
 /// Kinds there are.
 const KINDS: usize = What::Violation as usize + 1;
 
@@ -100,6 +189,7 @@ pub struct Record {
     hash: u64,
     counts: [u32; KINDS],
     roles: [u32; ROLES],
+    sights: [u32; Sight::ALL.len()],
     kept: Option<Vec<Entry>>,
 }
 
@@ -109,6 +199,7 @@ impl Record {
             hash: 0xcbf2_9ce4_8422_2325,
             counts: [0; KINDS],
             roles: [0; ROLES],
+            sights: [0; Sight::ALL.len()],
             kept: keep.then(Vec::new),
         }
     }
@@ -126,6 +217,10 @@ impl Record {
         if let Some(kept) = &mut self.kept {
             kept.push(Entry { at, who, what, a, b });
         }
+    }
+
+    pub(crate) fn saw(&mut self, sight: Sight) {
+        self.sights[sight as usize] += 1;
     }
 
     /// For pictures only: no part of the hash.
@@ -158,6 +253,11 @@ impl Record {
     /// How often a contender came into this role.
     pub fn count_role(&self, role: u64) -> u32 {
         self.roles[role as usize % ROLES]
+    }
+
+    /// How often this was seen.
+    pub fn sights(&self, sight: Sight) -> u32 {
+        self.sights[sight as usize]
     }
 
     /// All entries, if they were kept.

@@ -5,7 +5,7 @@ use zk_wire::{ConnectResponse, ErrorCode, ReplyHeader, Response, Secret, WatchEv
 
 use crate::ensemble::Later;
 use crate::random::Random;
-use crate::record::{Record, What};
+use crate::record::{Record, Sight, What};
 
 /// Connections are numbered through the whole world.
 pub(crate) type Conn = u64;
@@ -53,6 +53,10 @@ impl<'a> Sink<'a> {
 
     pub(crate) fn note(&mut self, what: What, a: u64, b: u64) {
         self.record.note(self.now, None, what, a, b);
+    }
+
+    pub(crate) fn saw(&mut self, sight: Sight) {
+        self.record.saw(sight);
     }
 
     pub(crate) fn connected(&mut self, conn: Conn, session: i64, timeout_ms: i32) {

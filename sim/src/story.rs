@@ -87,6 +87,7 @@ fn words(faults: &[Fault], entry: &Entry) -> Option<String> {
         What::Ends => format!("acts no more for token {a}"),
         What::Leaves => "wants to lead no more".to_owned(),
         What::Fails => "gives up for ever".to_owned(),
+        What::Died => "is dead".to_owned(),
         What::Starts => format!("starts ({a})"),
         What::Deadline => return None,
         What::SessionMade => format!("    session 0x{a:x}, timeout {b} ms"),
@@ -107,10 +108,19 @@ fn words(faults: &[Fault], entry: &Entry) -> Option<String> {
 
 /// One fault in words.
 pub fn fault(fault: &Fault) -> String {
-    let lasts = match fault.what {
+    match lasts(fault) {
+        Some(lasts) => format!("{}, for {:.3} s", trouble(&fault.what), lasts as f64 / SECOND as f64),
+        None => trouble(&fault.what),
+    }
+}
+
+/// How long it lasts; none where it is over at once.
+pub fn lasts(fault: &Fault) -> Option<u64> {
+    match fault.what {
         Trouble::Jump { .. }
         | Trouble::Drop { .. }
         | Trouble::Leave { .. }
+        | Trouble::Quit { .. }
         | Trouble::DeleteLowest
         | Trouble::DeleteAny
         | Trouble::Wipe
@@ -120,10 +130,9 @@ pub fn fault(fault: &Fault) -> String {
         | Trouble::FailSync
         | Trouble::StrandAtAnswer { .. }
         | Trouble::BreakAtCreate { .. }
-        | Trouble::FlipBit => String::new(),
-        _ => format!(", for {:.3} s", fault.lasts as f64 / SECOND as f64),
-    };
-    format!("{}{lasts}", trouble(&fault.what))
+        | Trouble::FlipBit => None,
+        _ => Some(fault.lasts),
+    }
 }
 
 fn trouble(what: &Trouble) -> String {
@@ -140,6 +149,7 @@ fn trouble(what: &Trouble) -> String {
         Trouble::Slow { who, by } => format!("packets of c{who} take up to {} ms longer", by / MS),
         Trouble::Lossy { who } => format!("a third of the packets of c{who} is lost"),
         Trouble::Leave { who } => format!("c{who} leaves"),
+        Trouble::Quit { who } => format!("c{who} ends in good order"),
         Trouble::DeleteLowest => "an operator deletes the lowest znode".to_owned(),
         Trouble::DeleteAny => "an operator deletes a znode".to_owned(),
         Trouble::Wipe => "an operator deletes the election".to_owned(),

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::plan::{Place, Plan, Trouble};
-use crate::record::{RoleKind, What};
+use crate::record::{RoleKind, Sight, What};
 use crate::world::Outcome;
+
+/// Faults that must have found somebody to hurt in each run.
+const FAULTS: usize = 10;
 
 /// Sums over runs.
 #[derive(Debug, Default)]
@@ -13,6 +16,8 @@ pub struct Tally {
     /// Runs played.
     pub runs: u64,
     faults: u64,
+    /// Of the run that had the fewest.
+    fewest: Option<usize>,
     seen: BTreeMap<&'static str, u64>,
     fired: BTreeMap<&'static str, u64>,
     all_led: u64,
@@ -36,13 +41,14 @@ const STATES: [(&str, What); 12] = [
 ];
 
 /// Every state that a candidate shows.
-const ROLES: [(&str, RoleKind); 6] = [
+const ROLES: [(&str, RoleKind); 7] = [
     ("times idle again", RoleKind::Idle),
     ("times enrolling", RoleKind::Enrolling),
     ("times waiting", RoleKind::Waiting),
     ("times leading", RoleKind::Leading),
     ("times leading without a connection", RoleKind::Suspended),
     ("times stopping", RoleKind::Stopping),
+    ("times closed", RoleKind::Closed),
 ];
 
 impl Tally {
@@ -51,15 +57,19 @@ impl Tally {
         self.runs += 1;
         // In any order.
         self.hash = self.hash.wrapping_add(outcome.record.hash());
-        self.faults += u64::from(outcome.record.count(What::FaultBegins));
+        self.faults += outcome.fired.len() as u64;
+        self.fewest = fewest(self.fewest, Some(outcome.fired.len()));
         for (name, what) in STATES {
             *self.seen.entry(name).or_default() += u64::from(outcome.record.count(what));
         }
         for (name, role) in ROLES {
             *self.seen.entry(name).or_default() += u64::from(outcome.record.count_role(role as u64));
         }
-        for fault in &outcome.faults {
-            *self.fired.entry(kind(&fault.what)).or_default() += 1;
+        for (sight, name) in Sight::ALL {
+            *self.seen.entry(name).or_default() += u64::from(outcome.record.sights(sight));
+        }
+        for what in &outcome.fired {
+            *self.fired.entry(kind(what)).or_default() += 1;
         }
         self.all_led += u64::from(outcome.led == outcome.contenders);
         let place =
@@ -74,6 +84,7 @@ impl Tally {
         self.runs += other.runs;
         self.hash = self.hash.wrapping_add(other.hash);
         self.faults += other.faults;
+        self.fewest = fewest(self.fewest, other.fewest);
         self.all_led += other.all_led;
         for (name, count) in &other.seen {
             *self.seen.entry(name).or_default() += count;
@@ -88,22 +99,37 @@ impl Tally {
         let states = STATES.iter().map(|(name, _)| (*name, &self.seen));
         let roles = ROLES.iter().map(|(name, _)| (*name, &self.seen));
         let faults = KINDS.iter().map(|name| (*name, &self.fired));
+        let sights = Sight::ALL.iter().map(|(_, name)| (*name, &self.seen));
         let missing = states
             .chain(roles)
+            .chain(sights)
             .chain(faults)
             .filter(|(name, of)| of.get(name).is_none_or(|count| *count == 0));
         let mut unseen: Vec<String> = missing.map(|(name, _)| name.to_owned()).collect();
         if self.all_led == 0 {
             unseen.push("a run in which every contender leads".to_owned());
         }
+        if self.fewest.is_some_and(|fewest| fewest < FAULTS) {
+            unseen.push(format!("{FAULTS} faults in each run"));
+        }
         unseen
     }
+}
+
+fn fewest(one: Option<usize>, other: Option<usize>) -> Option<usize> {
+    one.into_iter().chain(other).min()
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let each = |count: u64| count as f64 / self.runs.max(1) as f64;
-        writeln!(f, "faults a run: {:.1}; every contender led in {} runs", each(self.faults), self.all_led)?;
+        let fewest = self.fewest.unwrap_or(0);
+        writeln!(
+            f,
+            "faults a run: {:.1}, at least {fewest}; every contender led in {} runs",
+            each(self.faults),
+            self.all_led
+        )?;
         for (name, count) in &self.seen {
             writeln!(f, "{name}: {count}")?;
         }
@@ -114,7 +140,7 @@ impl fmt::Display for Tally {
 }
 
 /// Every kind of fault, those included that only misfortunes become.
-const KINDS: [&str; 39] = [
+const KINDS: [&str; 40] = [
     "Pause",
     "Jump",
     "Kill",
@@ -127,6 +153,7 @@ const KINDS: [&str; 39] = [
     "Slow",
     "Lossy",
     "Leave",
+    "Quit",
     "DeleteLowest",
     "DeleteAny",
     "Wipe",

@@ -34,7 +34,7 @@ fn every_seed_has_ten_faults_or_more() {
 #[test]
 fn everything_that_should_be_seen_is_seen() {
     let mut tally = Tally::default();
-    for seed in 0..150 {
+    for seed in 0..400 {
         let plan = Plan::of(seed);
         tally.add(&plan, &play(&plan, false));
     }

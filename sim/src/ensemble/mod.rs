@@ -44,7 +44,9 @@ pub(crate) struct Ensemble {
     least_ms: [i32; SERVERS],
     /// The longest timeout that any server grants unless its least is more, in milliseconds.
     most_ms: i32,
-    last_session: i64,
+    /// Of each server. Like those of real servers, two sessions that differ in their server only have ids that differ
+    /// in the highest byte only.
+    last_sessions: [i64; SERVERS],
 }
 
 /// One proposal.
@@ -114,7 +116,7 @@ impl Ensemble {
             quorum: Quorum::new(leader),
             least_ms,
             most_ms,
-            last_session: 0x1000,
+            last_sessions: [0x1000; SERVERS],
         }
     }
 
@@ -140,6 +142,11 @@ impl Ensemble {
     /// The session of a connection, for those who forge its end.
     pub(crate) fn session_of(&self, conn: Conn) -> Option<i64> {
         self.links.get(&conn).and_then(|link| link.session)
+    }
+
+    /// The same once the client was told that it has it.
+    pub(crate) fn attached_session_of(&self, conn: Conn) -> Option<i64> {
+        self.links.get(&conn).filter(|link| link.attached).and_then(|link| link.session)
     }
 }
 

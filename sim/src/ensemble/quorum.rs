@@ -11,7 +11,7 @@ use zk_wire::Request;
 use super::server::{Standing, txn};
 use super::{Answer, Asker, Change, Ensemble, InFlight, Later, SERVERS, SYNC_LIMIT, Tree};
 use crate::MS;
-use crate::record::What;
+use crate::record::{Sight, What};
 use crate::service::{Cause, Conn, Sink};
 
 /// What leading takes.
@@ -147,6 +147,7 @@ impl Ensemble {
         if let Request::Sync { path } = request {
             // One that only takes itself for the leader answers at once, for nothing is outstanding.
             if self.quorum.is_deposed(server, epoch) {
+                sink.saw(Sight::AloneSync);
                 self.caught_up(server, conn, xid, path, sink);
             } else if self.reaches_leader(server, epoch) {
                 let up_to = self.log.len();
@@ -275,6 +276,9 @@ impl Ensemble {
         }
         let due = self.quorum.sessions.get(&session).is_some_and(|seat| seat.deadline <= sink.now);
         if due {
+            if self.servers.iter().any(|server| server.touched.contains(&session)) {
+                sink.saw(Sight::EndedUnreported);
+            }
             self.propose(Change::Close { session }, Answer::Done, None, Cause::Expired, sink);
         }
     }
@@ -291,7 +295,12 @@ impl Ensemble {
     ) {
         let reaches = self.reaches_leader(server, epoch);
         let table = match &mut self.quorum.deposed {
-            Some(deposed) if deposed.server == server && deposed.epoch == epoch => &mut deposed.sessions,
+            Some(deposed) if deposed.server == server && deposed.epoch == epoch => {
+                if deposed.sessions.contains_key(&session) {
+                    sink.saw(Sight::AloneAttach);
+                }
+                &mut deposed.sessions
+            }
             _ if reaches => &mut self.quorum.sessions,
             _ => return,
         };
@@ -302,6 +311,9 @@ impl Ensemble {
         seat.shrinks_to = (timeout < seat.timeout).then_some(timeout);
         seat.timeout = seat.timeout.max(timeout);
         seat.deadline = sink.now + seat.timeout;
+        if seat.owner != server && seat.owner != usize::MAX {
+            sink.saw(Sight::Moved);
+        }
         seat.owner = server;
         // What it was heard of before is no word of this connection.
         self.servers[server].touched.remove(&session);
@@ -438,7 +450,9 @@ impl Ensemble {
         // Of what was proposed, the first few may have reached the one that is elected.
         let kept = sink.random.below(self.quorum.in_flight.0.len() as u64 + 1);
         let proposed: Vec<_> = std::mem::take(&mut self.quorum.in_flight.0).into_iter().collect();
+        (kept as usize..proposed.len()).for_each(|_| sink.saw(Sight::ProposalLost));
         for txn in proposed.into_iter().take(kept as usize) {
+            sink.saw(Sight::ProposalKept);
             self.log_it(&txn, sink);
             self.log.push(txn);
         }
@@ -449,10 +463,14 @@ impl Ensemble {
         quorum.committed.zxid = ((epoch as i64) << 32).max(quorum.committed.zxid);
         quorum.head = quorum.committed.clone();
         quorum.committing_at = sink.now;
+        let before = std::mem::take(&mut quorum.sessions);
         let sessions = quorum.committed.sessions.iter();
         quorum.sessions = sessions
             .map(|(session, created_ms)| {
                 let timeout = *created_ms as u64 * MS;
+                if before.get(session).is_some_and(|seat| seat.timeout != timeout) {
+                    sink.saw(Sight::CreatedTimeout);
+                }
                 sink.later.push((sink.now + timeout, Later::Expire { session: *session, epoch }));
                 (
                     *session,

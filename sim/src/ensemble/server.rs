@@ -10,7 +10,7 @@ use zk_wire::{ConnectRequest, ErrorCode, EventKind, Request, RequestHeader, Resp
 
 use super::{Answer, Asker, Change, Ensemble, Later, Tree, Txn, Watched};
 use crate::MS;
-use crate::record::What;
+use crate::record::{Sight, What};
 use crate::service::{Conn, Down, Sink, password};
 
 /// What a server is doing.
@@ -44,6 +44,8 @@ pub(crate) struct Link {
     pub(crate) server: usize,
     pub(crate) session: Option<i64>,
     greeted: bool,
+    /// The server has told the client that it has its session.
+    pub(crate) attached: bool,
     queue: VecDeque<Waiting>,
     watched: Watched,
 }
@@ -98,7 +100,8 @@ impl Ensemble {
             return sink.down.push((conn, Down::Hangup));
         }
         let (queue, watched) = (VecDeque::new(), Watched::default());
-        self.links.insert(conn, Link { server, session: None, greeted: false, queue, watched });
+        self.links
+            .insert(conn, Link { server, session: None, greeted: false, attached: false, queue, watched });
     }
 
     /// The client's end of it is gone.
@@ -136,7 +139,12 @@ impl Ensemble {
         let Ok(request) = Request::decode(header.op, body) else { return self.hang_up(conn, sink) };
         let zxid = self.servers[server].tree.zxid;
         match request {
-            Request::Ping => sink.reply(conn, xid::PING, zxid, &Ok(Response::Empty)),
+            Request::Ping => {
+                if self.is_alone(server) {
+                    sink.saw(Sight::AlonePing);
+                }
+                sink.reply(conn, xid::PING, zxid, &Ok(Response::Empty));
+            }
             Request::Create { .. }
             | Request::Create2 { .. }
             | Request::Delete { .. }
@@ -167,6 +175,7 @@ impl Ensemble {
         let Some(link) = self.links.get_mut(&conn) else { return };
         let server = link.server;
         if request.last_zxid_seen > self.servers[server].tree.zxid {
+            sink.saw(Sight::Behind);
             return self.hang_up(conn, sink);
         }
         link.greeted = true;
@@ -183,8 +192,8 @@ impl Ensemble {
             let way = sink.random.ms(0, 4);
             return sink.after(way, Later::Revalidate { server, conn, session, timeout_ms, epoch });
         }
-        self.last_session += 1;
-        let session = self.last_session;
+        self.last_sessions[server] += 1;
+        let session = (server as i64 + 1) << 56 | self.last_sessions[server];
         link.session = Some(session);
         link.queue.push_back(Waiting { xid: 0, op: op::CLOSE, state: State::Greeting });
         let change = Change::Open { session, timeout_ms };
@@ -209,11 +218,15 @@ impl Ensemble {
         for other in before {
             self.hang_up(other, sink);
         }
+        if let Some(link) = self.links.get_mut(&conn) {
+            link.attached = true;
+        }
         sink.connected(conn, session, timeout_ms);
     }
 
     /// Answers from the front of the queue as far as answers are there.
     pub(super) fn answer_what_can_be(&mut self, conn: Conn, sink: &mut Sink<'_>) {
+        let Some(alone) = self.links.get(&conn).map(|link| self.is_alone(link.server)) else { return };
         while let Some(link) = self.links.get_mut(&conn) {
             let tree = &self.servers[link.server].tree;
             let Some(front) = link.queue.front() else { return };
@@ -223,6 +236,12 @@ impl Ensemble {
                 State::Done(outcome, zxid) => (front.xid, outcome.clone(), *zxid),
                 State::Read(request) => {
                     let outcome = tree.read(request);
+                    if tree.zxid < self.quorum.committed.zxid {
+                        sink.saw(Sight::StaleRead);
+                    }
+                    if alone {
+                        sink.saw(Sight::AloneRead);
+                    }
                     link.watched.remember(request, &outcome, tree, conn, sink);
                     (front.xid, outcome, tree.zxid)
                 }
@@ -281,6 +300,7 @@ impl Ensemble {
             let Some(link) = self.links.get_mut(&conn) else { return };
             if matches!(link.queue.front().map(|w| &w.state), Some(State::Greeting)) {
                 link.queue.pop_front();
+                link.attached = true;
                 sink.note(What::SessionMade, session as u64, timeout_ms as u64);
                 sink.connected(conn, session, timeout_ms);
             }
@@ -362,6 +382,11 @@ impl Watched {
 }
 
 impl Ensemble {
+    /// Whether no quorum stands behind what this server says.
+    fn is_alone(&self, server: usize) -> bool {
+        self.servers[server].cut || self.quorum.leader.is_none()
+    }
+
     /// A client's packet keeps its session: at once where the leader itself takes it, else with the next
     /// report.
     fn heard_from(&mut self, server: usize, session: i64, sink: &mut Sink<'_>) {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zk_embedded::journal::{Disk, DiskFile};
 
 use crate::random::Random;
+use crate::record::Sight;
 
 /// Sectors are written whole or not at all.
 const SECTOR: usize = 512;
@@ -38,8 +39,10 @@ impl SimDisk {
         self.content().fail_next_sync = true;
     }
 
-    /// Power is lost: of each file what was synced stays, and of the rest any selection of sectors.
-    pub(crate) fn crash(&self, random: &mut Random) {
+    /// Power is lost: of each file what was synced stays, and of the rest any selection of sectors. Tells what
+    /// became of it.
+    pub(crate) fn crash(&self, random: &mut Random) -> Vec<Sight> {
+        let mut seen = Vec::new();
         let mut content = self.content();
         content.fail_next_sync = false;
         if random.one_in(2) {
@@ -58,9 +61,13 @@ impl SimDisk {
                     left[at..end].copy_from_slice(&file.bytes[at..end]);
                 }
             }
+            if left != file.bytes {
+                seen.push(if left == file.durable { Sight::TailLost } else { Sight::WriteTorn });
+            }
             file.durable.clone_from(&left);
             file.bytes = left;
         }
+        seen
     }
 
     /// Flips one bit of what is durable; `None` if there is nothing. Returns what undoes it.
@@ -135,6 +142,9 @@ impl Disk for SimDisk {
 
     fn sync_names(&self) -> io::Result<()> {
         let mut content = self.content();
+        if std::mem::take(&mut content.fail_next_sync) {
+            return Err(io::Error::other("the disk failed"));
+        }
         content.durable_names = content.names.clone();
         Ok(())
     }

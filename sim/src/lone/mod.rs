@@ -3,11 +3,12 @@
 //! It does what the server's pipeline does, in virtual time: it takes what has come, writes it, syncs once,
 //! and only then lets answers out. When its process dies, another one opens the directory.
 //!
-//! Always checked here: whatever was let out is still there after any crash.
+//! Always checked here: whatever was let out is still there after any crash, and the same as it was.
 
 pub(crate) mod disk;
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use zk_embedded::state::{ConnectionId, Effects, Limits, Moment, Output, State};
 use zk_wire::{ConnectRequest, Request, RequestHeader};
 
 use crate::ensemble::Later;
-use crate::record::What;
+use crate::record::{Sight, What};
 use crate::service::{Cause, Conn, Down, Sink};
 use crate::{MS, SECOND};
 use disk::SimDisk;
@@ -40,6 +41,8 @@ pub(crate) struct Lone {
     timeouts_ms: (i32, i32),
     /// What was shown before the last sync that wrote anything.
     shown_before: i64,
+    /// What the state was at each change that a crash may leave as the last one: a hash of its snapshot.
+    states: BTreeMap<i64, u64>,
     /// Syncs take so much longer.
     pub(crate) slow: u64,
     /// The ephemeral znodes, by path: creation zxid and owner.
@@ -53,6 +56,8 @@ struct Host {
     /// Made, but not yet on disk.
     held: Vec<(ConnectionId, Output)>,
     greeted: BTreeMap<Conn, bool>,
+    /// The sessions that connections were given.
+    given: BTreeMap<Conn, i64>,
     syncing: bool,
     /// It has stood still until then.
     stalled_until: u64,
@@ -68,6 +73,7 @@ impl Lone {
             operators: OPERATOR,
             timeouts_ms: (least_ms, most_ms),
             shown_before: 0,
+            states: BTreeMap::new(),
             slow: 0,
             znodes: BTreeMap::new(),
         }
@@ -75,6 +81,11 @@ impl Lone {
 
     pub(crate) fn is_listening(&self) -> bool {
         self.host.is_some()
+    }
+
+    /// The session that a connection was given.
+    pub(crate) fn session_of(&self, conn: Conn) -> Option<i64> {
+        self.host.as_ref()?.given.get(&conn).copied()
     }
 
     /// The last change that the present process has.
@@ -95,6 +106,12 @@ impl Lone {
         // Segments and snapshots small enough to be met within one run.
         let journal = JournalLimits { segment_bytes: 4 << 10, snapshot_bytes: 4 << 10, snapshot_records: 40 };
         let (journal, recovery) = Journal::open_on(disk, journal).map_err(|error| error.to_string())?;
+        if recovery.cut.is_some() {
+            sink.saw(Sight::TailCut);
+        }
+        if recovery.snapshot.is_some() {
+            sink.saw(Sight::SnapshotRead);
+        }
         let mut state = match recovery.snapshot {
             Some((_, bytes)) => State::from_snapshot(&bytes, limits).map_err(|error| format!("{error:?}"))?,
             None => State::new(limits, FIRST_ZXID),
@@ -110,6 +127,14 @@ impl Lone {
                 state.last_zxid()
             ));
         }
+        if self.states.get(&state.last_zxid()).is_some_and(|written| *written != hash(&state)) {
+            return Err(format!(
+                "an acknowledged write reads otherwise, up to zxid 0x{:x}",
+                state.last_zxid()
+            ));
+        }
+        // What was lost with its number tells nothing of what will have that number.
+        self.states.retain(|zxid, _| *zxid <= state.last_zxid());
         state.revive(moment(sink.now));
         self.life += 1;
         self.host = Some(Host {
@@ -117,6 +142,7 @@ impl Lone {
             journal,
             held: Vec::new(),
             greeted: BTreeMap::new(),
+            given: BTreeMap::new(),
             syncing: false,
             stalled_until: 0,
         });
@@ -133,7 +159,7 @@ impl Lone {
         for (conn, _) in host.greeted {
             sink.down.push((conn, Down::Hangup));
         }
-        self.disk.crash(sink.random);
+        self.disk.crash(sink.random).into_iter().for_each(|sight| sink.saw(sight));
         sink.note(What::HostDied, self.life, 0);
         let way = sink.random.ms(20, 1_500);
         sink.after(way, Later::Start { life: self.life });
@@ -170,18 +196,22 @@ impl Lone {
         self.crash(sink);
         let Some(flip) = self.disk.flip(sink.random) else { return Ok(()) };
         let disk = self.disk.clone();
-        let (life, shown) = (self.life, self.shown);
+        let (life, shown, states) = (self.life, self.shown, self.states.clone());
         // The newest group cannot be told from a torn write, and is cut off.
         self.shown = self.shown_before;
         let opened = self.start(sink);
-        (self.life, self.shown) = (life, shown);
+        (self.life, self.shown, self.states) = (life, shown, states);
         self.host = None;
         // What that process had found is no news to anybody.
         sink.restarted = None;
         disk.undo(flip);
         match opened {
             Err(error) if error.starts_with("an acknowledged") => Err(error),
-            _ => Ok(()),
+            Err(_) => {
+                sink.saw(Sight::FlipRefused);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
         }
     }
 
@@ -279,6 +309,7 @@ impl Lone {
         }
         host.held.extend(effects.outputs);
         if wrote {
+            self.states.insert(host.state.last_zxid(), hash(&host.state));
             self.compare(cause, sink);
         }
         let Some(host) = &mut self.host else { return };
@@ -293,10 +324,12 @@ impl Lone {
         let Some(host) = &mut self.host else { return };
         host.syncing = false;
         if host.journal.sync().is_err() {
+            sink.saw(Sight::SyncFailed);
             return self.crash(sink);
         }
         if host.state.last_zxid() > self.shown {
             self.shown_before = std::mem::replace(&mut self.shown, host.state.last_zxid());
+            self.states = self.states.split_off(&self.shown_before);
         }
         for (ConnectionId(conn), output) in std::mem::take(&mut host.held) {
             if conn >= OPERATOR {
@@ -307,6 +340,7 @@ impl Lone {
                     if answer.timeout_ms == 0 {
                         sink.connected(conn, 0, 0);
                     } else {
+                        host.given.insert(conn, answer.session_id);
                         sink.greeting(conn, &answer);
                     }
                 }
@@ -353,6 +387,13 @@ impl Lone {
             .map(|(path, czxid, owner)| (path.to_owned(), (czxid, owner)))
             .collect();
     }
+}
+
+/// Of all that lasts: tree, sessions, zxid.
+fn hash(state: &State) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&state.snapshot());
+    hasher.finish()
 }
 
 fn connect_request(session_id: i64, last_zxid_seen: i64) -> ConnectRequest {

@@ -90,7 +90,7 @@ pub fn draw(text: &str) -> Result<(String, usize), String> {
     };
     let seconds = end.saturating_sub(from) as f64 / 1e9;
     canvas.text(8.0, 16.0, &format!("{} terms in {seconds:.1} s: {verdict}", record.terms.len()));
-    Ok((canvas.finish(end, lanes + 0.8), overlaps))
+    Ok((canvas.finish(end, TOP + (lanes + 0.8) * LANE), overlaps))
 }
 
 fn draw_term(canvas: &mut Canvas, lane: f64, token: u64, term: &Term) {

@@ -21,6 +21,8 @@ pub(crate) enum Order {
     Campaign,
     /// Want it no more: resign, or withdraw.
     Leave,
+    /// The same, and end in good order.
+    Quit,
 }
 
 /// What a program has come to know while it ran.
@@ -36,6 +38,8 @@ pub(crate) enum Told {
     Over(i64),
     /// It will never lead.
     Failed(String),
+    /// It has ended, as it was told to.
+    Closed,
 }
 
 /// One process with one candidate. It runs only inside [`Program::run`].

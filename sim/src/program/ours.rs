@@ -15,7 +15,8 @@ use crate::random::Random;
 use crate::record::RoleKind;
 
 pub(crate) struct Ours {
-    elector: Elector,
+    /// None once it ends.
+    elector: Option<Elector>,
     driver: Pin<Box<dyn Future<Output = ()> + Send>>,
     driver_ended: bool,
     roles: watch::Receiver<Role>,
@@ -58,7 +59,7 @@ impl Ours {
         let (elector, driver) = started.unwrap_or_else(|error| panic!("seed {}: {error}", plan.seed));
         let roles = elector.role();
         Ours {
-            elector,
+            elector: Some(elector),
             driver,
             driver_ended: false,
             roles,
@@ -128,17 +129,22 @@ impl Program for Ours {
             *told_to_stop = true;
             told.push(Told::Stop(leadership.token().as_i64()));
         }
+        if self.driver_ended {
+            told.push(Told::Closed);
+        }
         told
     }
 
     fn order(&mut self, order: Order) {
         match order {
-            Order::Campaign if matches!(self.stage, Stage::Idle) => {
-                self.stage = Stage::Campaigning(self.elector.campaign());
+            Order::Campaign => {
+                if let (Stage::Idle, Some(elector)) = (&self.stage, &self.elector) {
+                    self.stage = Stage::Campaigning(elector.campaign());
+                }
             }
-            Order::Campaign => {}
             // Dropping either is how an application leaves.
             Order::Leave => self.stage = Stage::Idle,
+            Order::Quit => (self.stage, self.elector) = (Stage::Idle, None),
         }
     }
 

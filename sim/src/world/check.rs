@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Outcome, Service, World};
+use super::{Service, World};
 use crate::MS;
 use crate::plan::{Fault, Rules, Trouble};
 use crate::program::ELECTION;
-use crate::record::{Record, What};
-use crate::service::Cause;
+use crate::record::{Sight, What};
+use crate::service::{Cause, Conn};
 
 /// Where nothing else is wrong, a leader whose znode was taken stops within this.
 const CALM_NOTICE: u64 = 500 * MS;
@@ -22,6 +22,10 @@ pub(crate) struct Check {
     pub(super) violation: Option<String>,
     /// Znodes that somebody else has done away with, and when.
     meddled: BTreeMap<i64, u64>,
+    /// Znodes that are gone, by whatever cause.
+    ended: BTreeSet<i64>,
+    /// Znodes of those who leave in peace: it is they who take them away, and not time.
+    leaving: BTreeSet<i64>,
     /// Terms that nobody was found to act for once.
     lapsed: BTreeSet<i64>,
     /// When the embedded server last started.
@@ -36,9 +40,9 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    pub(super) fn into_outcome(self, record: Record, faults: Vec<Fault>, contenders: usize) -> Outcome {
-        let Check { violation, overlap, overlaps, led, .. } = self;
-        Outcome { violation, record, faults, overlap, overlaps, led: led.len(), contenders }
+    /// What was wrong, how many led, and for how long and how often two did.
+    pub(super) fn into_verdict(self) -> (Option<String>, usize, (u64, u32)) {
+        (self.violation, self.led.len(), (self.overlap, self.overlaps))
     }
 
     /// It does not believe any more, or is gone.
@@ -142,6 +146,10 @@ impl World {
         }
         self.check.highest = self.check.highest.max(token);
         if ours {
+            let there = |(_, czxid, _): &(String, i64, i64)| *czxid == token;
+            if !self.check.ended.contains(&token) && !self.contenders_znodes().iter().any(there) {
+                self.violated(format!("c{who} leads for term {token}, at which no znode was made"));
+            }
             self.leads_by_its_first(who, token);
         }
         for other in 0..self.members.len() {
@@ -180,12 +188,19 @@ impl World {
 
     /// The quorum has done away with a znode.
     pub(super) fn znode_gone(&mut self, czxid: i64, cause: Cause) {
+        self.check.ended.insert(czxid);
         if cause == Cause::Meddled {
+            if (0..self.members.len()).any(|who| self.belief(who) == Some(czxid)) {
+                self.record.saw(Sight::LeaderMeddled);
+            }
             self.check.meddled.entry(czxid).or_insert(self.now);
             return;
         }
         if self.plan.rules != Rules::Ours {
             return;
+        }
+        if cause == Cause::Expired && self.check.leaving.contains(&czxid) {
+            self.violated(format!("znode {czxid} was left to the end of its session"));
         }
         for who in 0..self.members.len() {
             if self.belief(who) == Some(czxid) && !self.check.meddled.contains_key(&czxid) {
@@ -196,6 +211,19 @@ impl World {
                 ));
             }
         }
+    }
+
+    /// Everybody leaves, and nothing goes wrong any more: whoever has its session takes away what is its own. One
+    /// that nobody has answered for so long that its session may be over leaves it to its end.
+    pub(super) fn expects_nothing_to_expire(&mut self) {
+        let session_of = |conn: &Conn| match &self.service {
+            Service::Ensemble(ensemble) => ensemble.attached_session_of(*conn),
+            Service::Lone(lone) => lone.session_of(*conn),
+        };
+        let wires = self.members.iter().flat_map(|member| &member.wires);
+        let sessions: BTreeSet<i64> = wires.filter_map(session_of).collect();
+        let own = self.contenders_znodes().into_iter().filter(|(_, _, owner)| sessions.contains(owner));
+        self.check.leaving = own.map(|(_, czxid, _)| czxid).collect();
     }
 
     /// A new process has the directory, and these znodes: some of their ends may not have lasted.

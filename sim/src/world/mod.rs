@@ -5,6 +5,7 @@
 
 mod check;
 mod network;
+mod seen;
 mod trouble;
 
 use std::cmp::Reverse;
@@ -14,7 +15,7 @@ use crate::client::clock::{Face, SimClock};
 use crate::client::wire::{Reach, SimConnector};
 use crate::ensemble::{Ensemble, Later, SERVERS};
 use crate::lone::Lone;
-use crate::plan::{Fault, Place, Plan, Rules, TROUBLE};
+use crate::plan::{Fault, Place, Plan, Rules, TROUBLE, Trouble};
 use crate::program::{self, Order, Program, Told};
 use crate::random::Random;
 use crate::record::{Record, What};
@@ -22,6 +23,7 @@ use crate::service::{Conn, Down, Sink};
 use crate::{MS, SECOND};
 use check::Check;
 use network::{Path, Wire};
+use seen::Fired;
 
 /// Evidence is looked at this often, besides whenever somebody begins to lead or a znode goes.
 const SAMPLE_EVERY: u64 = 97 * MS;
@@ -108,6 +110,7 @@ pub(crate) struct World {
     serving: Random,
     application: Random,
     record: Record,
+    fired: Fired,
     check: Check,
     phase: Phase,
     /// The present phase must have come to its end by then.
@@ -133,6 +136,8 @@ pub struct Outcome {
     pub record: Record,
     /// The plan's faults, and those that they became.
     pub faults: Vec<Fault>,
+    /// Those of them that found what they are there for, as they were planned.
+    pub fired: Vec<Trouble>,
     /// Two believed to lead at one time, in nanoseconds all together; for rules that allow it.
     pub overlap: u64,
     /// How often that began.
@@ -147,8 +152,19 @@ pub struct Outcome {
 pub fn play(plan: &Plan, keep: bool) -> Outcome {
     let mut world = World::new(plan.clone(), keep);
     world.play();
-    let contenders = world.members.len();
-    world.check.into_outcome(world.record, world.plan.faults, contenders)
+    let World { check, record, fired, members, plan: played, .. } = world;
+    let fired = fired.into_values().collect();
+    let (violation, led, (overlap, overlaps)) = check.into_verdict();
+    Outcome {
+        violation,
+        record,
+        faults: played.faults,
+        fired,
+        overlap,
+        overlaps,
+        led,
+        contenders: members.len(),
+    }
 }
 
 impl World {
@@ -195,6 +211,7 @@ impl World {
             serving: Random::new(seed, 4),
             application: Random::new(seed, 5),
             record: Record::new(keep),
+            fired: Fired::new(),
             check: Check::default(),
             phase: Phase::Trouble,
             limit: u64::MAX,
@@ -322,7 +339,7 @@ impl World {
 
     fn start(&mut self, who: usize) {
         let member = &mut self.members[who];
-        if member.program.is_some() {
+        if member.program.is_some() || self.phase == Phase::NothingMayBeLeft {
             return;
         }
         member.life += 1;
@@ -368,7 +385,8 @@ impl World {
         program.order(order);
         match order {
             Order::Campaign => self.record.note(self.now, Some(who), What::Campaigns, 0, 0),
-            Order::Leave => {
+            Order::Leave | Order::Quit => {
+                self.members[who].wants &= order == Order::Leave;
                 self.left(who);
                 if self.belief(who).is_some() && self.plan.rules == Rules::Ours {
                     self.violated(format!("c{who} has let go of its leadership, and its fence still holds"));
@@ -446,6 +464,10 @@ impl World {
                 self.record.note(self.now, Some(who), What::Fails, 0, 0);
                 self.violated(format!("c{who} gave up for ever: {why}"));
             }
+            Told::Closed => {
+                let again = self.now + self.application.ms(1, 5_000);
+                self.die(who, true, again);
+            }
         }
     }
 
@@ -453,6 +475,9 @@ impl World {
         if self.record.keeps() && self.members[who].term.is_some() {
             let member = &self.members[who];
             let left = member.program.as_ref().and_then(|program| program.remaining()).unwrap_or(0);
+            if left == 0 {
+                return; // it ended before: the look before this one tells when
+            }
             let end = member.face.when(member.face.at(self.now) + left, self.now);
             self.record.sketch(self.now, who, What::Deadline, end);
         }
@@ -511,11 +536,13 @@ impl World {
     fn everybody_leaves(&mut self) {
         self.record.note(self.now, None, What::AllLeave, 0, 0);
         self.phase = Phase::NothingMayBeLeft;
+        self.expects_nothing_to_expire();
         self.limit = self.now + 2 * self.plan.timeout_ms * MS + 12 * SECOND;
         for who in 0..self.members.len() {
             self.members[who].wants = false;
             let life = self.members[who].life;
-            self.order(who, life, Order::Leave, None);
+            let order = if self.application.one_in(3) { Order::Quit } else { Order::Leave };
+            self.order(who, life, order, None);
         }
     }
 

@@ -3,13 +3,18 @@
 //! Invariant: what arrives on one connection is a beginning of what was sent on it, in that order. What was on
 //! its way when a connection broke may still arrive, long after the next one was made.
 
+use std::cmp::Reverse;
+
 use zk_wire::{RequestHeader, op};
 
 use crate::client::wire::Stream;
-use crate::record::What;
+use crate::record::{Sight, What};
 use crate::service::Conn;
 use crate::world::{Event, Service, World};
 use crate::{MS, SECOND};
+
+/// What was held up arrives so soon once nothing holds it up.
+const SOON: u64 = 400 * MS;
 
 /// One contender's way to one server.
 #[derive(Debug, Default, Clone)]
@@ -161,7 +166,10 @@ impl World {
     pub(super) fn reaches_server(&mut self, conn: Conn, frame: &[u8]) {
         let Some(wire) = self.wires.get(&conn) else { return };
         if wire.lost_after.is_some_and(|last| self.now > last) {
-            return;
+            return self.record.saw(Sight::LostRequest);
+        }
+        if !self.members[wire.who].wires.contains(&conn) {
+            self.record.saw(Sight::LateRequest);
         }
         if let Service::Lone(lone) = &self.service
             && lone.stalled_until() > self.now
@@ -178,6 +186,21 @@ impl World {
         });
     }
 
+    /// Nothing holds packets up any more: what is on its way arrives soon, in its order.
+    pub(super) fn hurry_packets(&mut self) {
+        let soon = self.now + SOON;
+        for Reverse((at, planned, slot)) in std::mem::take(&mut self.events) {
+            let is_packet = matches!(
+                self.slots[slot],
+                Some(Event::Up { .. } | Event::UpEnd { .. } | Event::Down { .. } | Event::DownEnd { .. })
+            );
+            self.events.push(Reverse((if is_packet { at.min(soon) } else { at }, planned, slot)));
+        }
+        for wire in self.wires.values_mut() {
+            (wire.up_at, wire.down_at) = (wire.up_at.min(soon), wire.down_at.min(soon));
+        }
+    }
+
     fn time_up(&mut self, conn: Conn) -> u64 {
         self.time(conn, Direction::Up).unwrap_or(self.now)
     }
@@ -191,9 +214,10 @@ impl World {
         let wire = self.wires.get_mut(&conn)?;
         let path = &self.paths[wire.who][wire.server];
         let random = &mut self.network;
-        let (last, cut, held) = match direction {
-            Direction::Up => (&mut wire.up_at, path.up_cut_until, path.up_held_until),
-            Direction::Down => (&mut wire.down_at, path.down_cut_until, path.down_held_until),
+        let (up, down) = (path.up_cut_until, path.down_cut_until);
+        let (last, cut, back, held) = match direction {
+            Direction::Up => (&mut wire.up_at, up, down, path.up_held_until),
+            Direction::Down => (&mut wire.down_at, down, up, path.down_held_until),
         };
         let mut at = self.now + MS / 10 + random.below(MS);
         if path.slow > 0 {
@@ -203,11 +227,15 @@ impl World {
             // Sent again after a time that doubles.
             let mut again = 200 * MS;
             while again < 4 * SECOND && random.one_in(3) {
+                self.record.saw(Sight::SentAgain);
                 at += again;
                 again *= 2;
             }
         }
         if cut > self.now {
+            if back <= self.now {
+                self.record.saw(Sight::OneWay);
+            }
             at = at.max(cut + random.ms(0, 400));
         }
         *last = at.max(held).max(*last);

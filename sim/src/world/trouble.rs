@@ -4,7 +4,7 @@ use zk_wire::Request;
 
 use super::{Event, Phase, Service, World};
 use crate::ensemble::SERVERS;
-use crate::plan::{Fault, TROUBLE, Trouble};
+use crate::plan::{Fault, Rules, TROUBLE, Trouble};
 use crate::program::{ELECTION, Order};
 use crate::record::What;
 use crate::service::Sink;
@@ -16,7 +16,12 @@ impl World {
             return;
         }
         let Fault { lasts, what, .. } = self.plan.faults[index];
+        // Connections that break again and again need not be there each time.
+        if !self.finds(what) && !self.fired.contains_key(&index) {
+            return self.put_off(index);
+        }
         self.record.note(self.now, None, What::FaultBegins, index as u64, 0);
+        self.counts_fault(index);
         // What comes to a server that stands still is planned for then, so that must be known.
         let longest = if what == Trouble::StallHost { TROUBLE - self.now } else { u64::MAX };
         let end = self.now + lasts.min(longest);
@@ -51,6 +56,12 @@ impl World {
             Trouble::Leave { who } => {
                 let life = self.members[who].life;
                 self.order(who, life, Order::Leave, None);
+            }
+            Trouble::Quit { who } => {
+                let life = self.members[who].life;
+                // The others have no good end of their own.
+                let order = if self.plan.rules == Rules::Ours { Order::Quit } else { Order::Leave };
+                self.order(who, life, order, None);
             }
             Trouble::DeleteLowest => self.delete(|_| 0),
             Trouble::DeleteAny => {
@@ -99,10 +110,18 @@ impl World {
         self.at(end, Event::End(index));
     }
 
+    /// A fault that finds nobody to hurt waits for somebody.
+    fn put_off(&mut self, index: usize) {
+        let later = self.now + SECOND;
+        if later < TROUBLE {
+            self.plan.faults[index].at = later;
+            self.at(later, Event::Begin(index));
+        }
+    }
+
     /// Becomes plain faults that begin now, to whoever leads.
     fn begin_misfortune(&mut self, what: Trouble, lasts: u64) {
-        let Some(who) = (0..self.members.len()).find(|who| self.members[*who].term.is_some()) else { return };
-        let Some((carrier, quorum_leader)) = self.carriers(who) else { return };
+        let Some((who, carrier, quorum_leader)) = self.whoever_leads() else { return };
         match what {
             Trouble::Strand => self.strand(who, lasts),
             Trouble::StrandLate => {
@@ -157,6 +176,13 @@ impl World {
             self.begin_now(Trouble::CutUp { who, server }, lasts);
         }
         self.begin_now(Trouble::CutServer { server: only }, lasts);
+    }
+
+    /// Who leads, the server that carries it, and the quorum leader.
+    pub(super) fn whoever_leads(&self) -> Option<(usize, usize, usize)> {
+        let who = (0..self.members.len()).find(|who| self.members[*who].term.is_some())?;
+        let (carrier, quorum_leader) = self.carriers(who)?;
+        Some((who, carrier, quorum_leader))
     }
 
     /// The server of an ensemble that carries it, and the quorum leader or, where there is none, that same one.
@@ -266,9 +292,10 @@ impl World {
             self.start(who);
             self.wake_soon(who);
         }
+        self.hurry_packets();
     }
 
-    fn die(&mut self, who: usize, told: bool, again_at: u64) {
+    pub(super) fn die(&mut self, who: usize, told: bool, again_at: u64) {
         let member = &mut self.members[who];
         if member.program.take().is_none() {
             return;
@@ -281,6 +308,7 @@ impl World {
         if let Some(token) = term {
             self.record.note(self.now, Some(who), What::Ends, token as u64, 1);
         }
+        self.record.note(self.now, Some(who), What::Died, 0, 0);
         self.check.stops(self.now, who);
         self.at(again_at, Event::Start { who });
     }

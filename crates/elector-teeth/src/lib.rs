@@ -99,6 +99,10 @@ teeth! {
     AttachedAtReceipt,
     /// Deadlines are read from the wall clock, which can be set.
     WallClock,
+    /// A server is not told what its client has seen, and may be behind it.
+    LastZxidNotSent,
+    /// Whoever leaves for good leaves its session to its timeout.
+    CloseForgotten,
 
     // The server, in zk-embedded.
     /// Records are acknowledged without a sync.
@@ -121,6 +125,8 @@ teeth! {
     WatchersNotTold,
     /// A snapshot has no sessions.
     SnapshotWithoutSessions,
+    /// After a snapshot was read numbers begin anew.
+    SequenceForgotten,
     /// After a restart sessions get no new deadline.
     NotRevived,
 

@@ -8,6 +8,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
 
+use elector_teeth::{Tooth, bites};
 use zk_wire::{ConnectRequest, Request, xid};
 
 use crate::attempt::{Answered, Failure, attempt};
@@ -176,7 +177,7 @@ impl<C: Connector, K: Clock> Session<C, K> {
         let password = &self.identity.password;
         let request = ConnectRequest {
             protocol_version: 0,
-            last_zxid_seen: self.identity.last_zxid,
+            last_zxid_seen: if bites(Tooth::LastZxidNotSent) { 0 } else { self.identity.last_zxid },
             timeout_ms: i32::try_from(self.smallest_timeout().as_millis()).unwrap_or(i32::MAX),
             session_id: self.identity.id,
             password: if existing { password.clone() } else { NO_PASSWORD.as_slice().into() },
@@ -338,6 +339,9 @@ impl<C: Connector, K: Clock> Session<C, K> {
     fn send_what_is_due(&mut self, now: Duration) {
         let every = self.ping_every();
         let State::Attached(live) = &mut self.state else { return };
+        if self.closing && bites(Tooth::CloseForgotten) {
+            return self.end(SessionEnd::Closed);
+        }
         if self.closing && live.close_sent.is_none() {
             // An empty frame always fits.
             if live.send(now, &Request::Close, Purpose::Close).is_ok() {

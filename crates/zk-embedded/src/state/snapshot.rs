@@ -93,5 +93,8 @@ fn read_node(r: &mut Reader<'_>, tree: &Tree) -> Result<Node, ReplayError> {
     for number in [&mut node.version, &mut node.aversion, &mut node.created] {
         *number = r.i32()?;
     }
+    if bites(Tooth::SequenceForgotten) {
+        node.created = 0;
+    }
     Ok(node)
 }

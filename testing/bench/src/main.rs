@@ -28,6 +28,8 @@ use zk_ensemble::Ensemble;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two hand-overs.
 const PAUSE: Duration = Duration::from_millis(5);
+/// What a record takes.
+const FULL: sample::Rounds = sample::Rounds { handovers: 400, counted: 100, starts: 60 };
 /// How many contend, one scenario each.
 const CONTENDERS: [usize; 3] = [10, 100, 1000];
 /// Elections that one process leads at the same time.
@@ -42,10 +44,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         rustix::process::Rlimit { current: most, maximum: most },
     )?;
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => bench(sample::Rounds { handovers: 400, counted: 100, starts: 60 }),
+        [] => bench(FULL),
         ["--quick"] => bench(sample::Rounds { handovers: 40, counted: 20, starts: 5 }),
+        ["--row", servers, contenders] => row(servers.parse()?, contenders.parse()?),
         ["child", what, servers, path, member] => child::run(what, servers, path, member),
-        _ => Err("usage: elector-bench [--quick]".into()),
+        _ => Err("usage: elector-bench [--quick | --row SERVERS CONTENDERS]".into()),
     }
 }
 
@@ -54,22 +57,39 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
-fn bench(rounds: sample::Rounds) -> Result<(), Box<dyn Error>> {
+/// One row of the table, which is printed and not recorded: for whoever works on the hand-over.
+fn row(servers: usize, contenders: usize) -> Result<(), Box<dyn Error>> {
+    scenario(&ensemble(servers)?, contenders, FULL).map(drop)
+}
+
+fn ensemble(servers: usize) -> Result<Ensemble, Box<dyn Error>> {
     if !zk_ensemble::require() {
         return Err("the bench needs real servers: run scripts/setup".into());
     }
+    Ok(Ensemble::start(servers))
+}
+
+fn scenario(
+    ensemble: &Ensemble,
+    contenders: usize,
+    rounds: sample::Rounds,
+) -> Result<report::Scenario, Box<dyn Error>> {
+    let requests = requests::measure(ensemble, contenders, rounds.counted)?;
+    let times = handover::measure(ensemble, contenders, rounds.handovers)?;
+    let scenario = report::Scenario { servers: ensemble.servers().len(), contenders, requests, times };
+    println!("{}", scenario.line());
+    Ok(scenario)
+}
+
+fn bench(rounds: sample::Rounds) -> Result<(), Box<dyn Error>> {
     let mut scenarios = Vec::new();
     for servers in [1, 3] {
-        let ensemble = Ensemble::start(servers);
+        let ensemble = ensemble(servers)?;
         for contenders in CONTENDERS {
-            let requests = requests::measure(&ensemble, contenders, rounds.counted)?;
-            let times = handover::measure(&ensemble, contenders, rounds.handovers)?;
-            let scenario = report::Scenario { servers, contenders, requests, times };
-            println!("{}", scenario.line());
-            scenarios.push(scenario);
+            scenarios.push(scenario(&ensemble, contenders, rounds)?);
         }
     }
-    let ensemble = Ensemble::start(1);
+    let ensemble = ensemble(1)?;
     let starts = start::measure(&ensemble, rounds.starts)?;
     let many = many::measure(&ensemble, ELECTIONS)?;
     let report = report::Report { scenarios, starts, many };

@@ -199,6 +199,9 @@ fn explain(error: &clap::Error, words: &[OsString]) -> String {
             }
             _ => format!("unexpected {argument} {see}"),
         },
+        ErrorKind::UnknownArgument if own_words(words).next().is_some_and(is_option) => {
+            format!("{argument} stands before the command; options go behind it {see}")
+        }
         ErrorKind::UnknownArgument => {
             let known: Vec<String> =
                 grammar::long_names(command(words)).iter().map(|name| format!("--{name}")).collect();
@@ -221,6 +224,10 @@ fn explain(error: &clap::Error, words: &[OsString]) -> String {
             format!("{} {see}", crate::text::escape(&first))
         }
     }
+}
+
+fn is_option(word: &OsString) -> bool {
+    word.as_encoded_bytes().starts_with(b"-")
 }
 
 /// `--wait <WAIT>` is `--wait` to whoever typed it.

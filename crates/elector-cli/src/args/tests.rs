@@ -193,6 +193,8 @@ fn each_bad_line_gets_one_line_that_names_it() {
         ("run -z a --auth-file digest:u:secret /b -- x", &["--auth-file: it takes a file"]),
         ("run -z a --auth-file /no/such /b -- x", &["--auth-file: /no/such", "No such file"]),
         ("status -z a", &["no election given"]),
+        ("-z a status /b", &["-z stands before the command", "elector status --help"]),
+        ("--json status -z a /b", &["--json stands before the command"]),
         ("serve", &["no directory given", "--data-dir"]),
         ("serve --data-dir d --listen :2181", &["--listen :2181", "ADDRESS:PORT"]),
         (

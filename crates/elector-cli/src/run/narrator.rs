@@ -72,7 +72,8 @@ impl At {
         let limit = compact(limit);
         match self {
             At::Servers(servers) => {
-                format!("no server reached within {limit}: {}", tried.unwrap_or(servers))
+                let silent = || format!("no answer from {servers}");
+                format!("no server reached within {limit}: {}", tried.map_or_else(silent, str::to_owned))
             }
             At::Directory(directory) => {
                 format!(
@@ -384,6 +385,10 @@ mod tests {
     fn failed_rounds_are_told_at_most_every_ten_seconds() {
         let now = Instant::now();
         let mut narrator = narrator("zk1,zk2");
+        assert_eq!(
+            narrator.unreachable_within(Duration::from_secs(5)),
+            "no server reached within 5s: no answer from zk1:2181, zk2:2181"
+        );
         let notice = Notice::Unreachable { tried: vec![("zk1:2181".into(), "connection refused".into())] };
         assert_eq!(narrator.outside_a_term(&notice, now).len(), 1);
         assert_eq!(narrator.outside_a_term(&notice, now + Duration::from_secs(9)).len(), 0);

@@ -129,9 +129,14 @@ fn events_that_nobody_reads_take_bounded_memory() {
     server.assert_bounded();
 }
 
-/// Those who do not read lose what waits for them, not those who do.
+/// Those who do not read lose what waits for them, not those who do. A client that gets no processor for a while does
+/// not read either, so a busy machine has three tries.
 #[test]
 fn who_reads_is_not_cut_off_for_those_who_do_not() {
+    assert!((0..3).any(|_| reads_beside_those_who_do_not()));
+}
+
+fn reads_beside_those_who_do_not() -> bool {
     let server = Apart::start();
     let mut honest = Client::connect(server.address, LONG);
     for (path, length) in [("/long", 1_048_500), ("/b", 900_000)] {
@@ -145,9 +150,8 @@ fn who_reads_is_not_cut_off_for_those_who_do_not() {
             client.send(&get("/b"));
         }
     }
-    for _ in 0..5 {
-        assert!(matches!(honest.call(&get("/long")).1, Ok(Response::Data { data: Some(_), .. })));
-    }
+    let mut read = || honest.try_call(&get("/long"));
+    (0..5).all(|_| matches!(read(), Some((_, Ok(Response::Data { data: Some(_), .. })))))
 }
 
 /// Thirty long frames that never come to their end: an honest client's long frame is served all the same, and

@@ -1,4 +1,7 @@
-//! Hand-overs and rounds of the floor in turns.
+//! Hand-overs and rounds of the floor in turns of ten.
+//!
+//! Each is followed by its own kind, so that the pause and nothing else lies between two hand-overs, as it lies between
+//! the floor's watch and its delete: in both the processes that count were last at work one pause ago.
 
 use zk_ensemble::Ensemble;
 
@@ -11,10 +14,12 @@ type Error = Box<dyn std::error::Error>;
 
 /// Rounds that are not counted: connections, code and the servers' compiler are cold.
 const WARM_UP: usize = 100;
+/// So many hand-overs follow one another, and then as many rounds of the floor.
+const TURN: usize = 10;
 /// So many rounds of the floor have been through each ordered pair of servers.
 const PAIRS: usize = 9;
 
-/// `rounds` hand-overs among `count` contenders, one round of the floor after each.
+/// `rounds` hand-overs among `count` contenders, as many rounds of the floor after each turn.
 pub(crate) fn measure(ensemble: &Ensemble, count: usize, rounds: usize) -> Result<Pair, Error> {
     let servers = addresses(ensemble);
     let server = |index| servers[server_of(index, servers.len())].as_str();
@@ -25,14 +30,21 @@ pub(crate) fn measure(ensemble: &Ensemble, count: usize, rounds: usize) -> Resul
     }
     let mut contenders = Contenders::enrol(&servers, &format!("/handover-{count}"), count)?;
     let mut pair = Pair::default();
-    for round in 0..WARM_UP + rounds {
-        let ours = contenders.hand_over()?;
-        std::thread::sleep(PAUSE);
-        let floor = floors[round % PAIRS].round(PAUSE)?;
-        std::thread::sleep(PAUSE);
-        if round >= WARM_UP {
-            pair.ours.add(ours);
-            pair.floor.add(floor);
+    for turn in 0..(WARM_UP + rounds).div_ceil(TURN) {
+        let counts = turn >= WARM_UP / TURN;
+        for _ in 0..TURN {
+            let ours = contenders.hand_over()?;
+            std::thread::sleep(PAUSE);
+            if counts {
+                pair.ours.add(ours);
+            }
+        }
+        for round in 0..TURN {
+            let floor = floors[(turn * TURN + round) % PAIRS].round(PAUSE)?;
+            std::thread::sleep(PAUSE);
+            if counts {
+                pair.floor.add(floor);
+            }
         }
     }
     Ok(pair)

@@ -1,7 +1,7 @@
 //! The bench: how long a hand-over takes beside the floor, in one run, on real servers.
 //!
-//! The floor is what no program on ZooKeeper can be faster than: one session deletes a znode, another is told. Each
-//! hand-over is followed by one round of the floor, so that both see the same machine; what counts is their ratio.
+//! The floor is what no program on ZooKeeper can be faster than: one session deletes a znode, another is told. Ten
+//! hand-overs are followed by ten rounds of the floor, so that both see the same machine; what counts is their ratio.
 //! It prints the tables and writes them with a plot into `docs/`. Nothing here passes or fails.
 //!
 //! The program starts itself again for what needs a process of its own (see [`child`]).

@@ -51,8 +51,8 @@ impl Report {
              {} without a disk's sync, everything on one machine.\n\n\
              The floor is one session's delete and another session's notification, with nothing of ours between \
              the caller and the bytes. A hand-over is from just before `Leadership::resign` until the next \
-             contender has its `Leadership` in hand. They take turns, {} of each a row, with 5 ms before each; \
-             times in milliseconds.\n\n\
+             contender has its `Leadership` in hand. They take turns of ten, {} of each a row, with 5 ms before \
+             each; times in milliseconds.\n\n\
              Every contender is a process of its own with one session and a runtime of one thread, as in a fleet; \
              so are the two sessions of the floor, of which there is a pair for each two servers that hand over \
              to each other. Both begin when the process, already awake, is about to call, and end in the process \

@@ -1,7 +1,7 @@
 //! Hand-overs and rounds of the floor in turns of ten.
 //!
-//! Each is followed by its own kind, so that the pause and nothing else lies between two hand-overs, as it lies between
-//! the floor's watch and its delete: in both the processes that count were last at work one pause ago.
+//! Each is followed by its own kind, so that a pause and nothing else lies between two hand-overs, as it lies between
+//! the floor's watch and its delete: processes and servers were last at work one pause ago in both.
 
 use zk_ensemble::Ensemble;
 
@@ -33,15 +33,14 @@ pub(crate) fn measure(ensemble: &Ensemble, count: usize, rounds: usize) -> Resul
     for turn in 0..(WARM_UP + rounds).div_ceil(TURN) {
         let counts = turn >= WARM_UP / TURN;
         for _ in 0..TURN {
-            let ours = contenders.hand_over()?;
             std::thread::sleep(PAUSE);
+            let ours = contenders.hand_over()?;
             if counts {
                 pair.ours.add(ours);
             }
         }
         for round in 0..TURN {
             let floor = floors[(turn * TURN + round) % PAIRS].round(PAUSE)?;
-            std::thread::sleep(PAUSE);
             if counts {
                 pair.floor.add(floor);
             }

@@ -8,7 +8,7 @@ use super::code;
 use crate::args::OnExit;
 use crate::exit;
 use crate::log::{About, Entry, Level};
-use crate::program::{Ended, Event, Gone, NotStarted, Stop, signal_name};
+use crate::program::{Ended, Event, Gone, Killed, NotStarted, Stop, signal_name};
 use crate::signals::Asked;
 use crate::text::{compact, escape};
 use rustix::process::Signal;
@@ -337,6 +337,11 @@ impl Term {
     }
 
     fn gone(&mut self, now: Duration, gone: Gone) -> Vec<Action> {
+        if gone.killed == Some(Killed::Deadline) {
+            // An elector that was stopped may hear of this before it hears of the loss.
+            self.lost.get_or_insert_with(|| "no quorum answered".into());
+            self.ended_by_itself &= gone.ended != Ended::Signal(Signal::KILL.as_raw());
+        }
         if let Some((code, cause)) = self.planned_end(&gone) {
             if self.lost.is_some() {
                 return self.lost_with(now, &gone_text(&gone, self.rules.stop_signal), Some(code));

@@ -163,6 +163,23 @@ fn once_ends_the_run_after_a_loss() {
     assert_eq!(ended.last().map(String::as_str), Some("end with 75"));
 }
 
+/// The process that keeps the program sees the deadline first, where elector itself was stopped meanwhile.
+#[test]
+fn a_program_killed_at_the_deadline_did_not_end_by_itself() {
+    for loss_between in [false, true] {
+        for (once, end) in [(true, "end with 75"), (false, "contend again")] {
+            let mut story = Story::running(Rules { once, ..rules() });
+            assert!(story.after(3).program(Event::Ended).is_empty());
+            if loss_between {
+                story.then(Input::Ending("no quorum answered".into()));
+            }
+            let (ended, killed) = (Ended::Signal(9), Some(Killed::Deadline));
+            let gone = story.program(Event::Gone(Gone { ended, killed, stopping_took: None, at: story.at }));
+            assert_eq!(gone.last().map(String::as_str), Some(end), "{gone:?}");
+        }
+    }
+}
+
 #[test]
 fn a_loss_during_a_planned_stop_falls_to_the_loss_rule_and_still_ends_the_run() {
     let mut story = Story::running(rules());

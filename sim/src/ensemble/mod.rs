@@ -144,9 +144,10 @@ impl Ensemble {
         self.links.get(&conn).and_then(|link| link.session)
     }
 
-    /// The same once the client was told that it has it.
-    pub(crate) fn attached_session_of(&self, conn: Conn) -> Option<i64> {
-        self.links.get(&conn).filter(|link| link.attached).and_then(|link| link.session)
+    /// The same where the client was told that it has it, and the quorum hears of it.
+    pub(crate) fn lively_session_of(&self, conn: Conn, now: u64) -> Option<i64> {
+        let session = self.links.get(&conn).filter(|link| link.attached)?.session?;
+        self.quorum.hears_of(session, now).then_some(session)
     }
 }
 

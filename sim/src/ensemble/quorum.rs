@@ -60,6 +60,11 @@ struct Deposed {
 }
 
 impl Quorum {
+    /// Whether it hears of this session's client, so that no deposed leader alone answers that.
+    pub(super) fn hears_of(&self, session: i64, now: u64) -> bool {
+        self.sessions.get(&session).is_some_and(|seat| seat.deadline >= now + seat.timeout / 2)
+    }
+
     pub(crate) fn new(leader: usize) -> Quorum {
         let mut tree = Tree::default();
         tree.zxid = 1 << 32;

@@ -17,6 +17,9 @@ const CALM_NOTICE: u64 = 500 * MS;
 /// Nothing else is wrong if nothing was for so long before.
 const CALM_BEFORE: u64 = 4_000 * MS;
 
+/// After so long a client has heard that its session was taken back, or is gone.
+const SETTLED: u64 = 100 * MS;
+
 #[derive(Debug, Default)]
 pub(crate) struct Check {
     pub(super) violation: Option<String>,
@@ -214,13 +217,16 @@ impl World {
     }
 
     /// Everybody leaves, and nothing goes wrong any more: whoever has its session takes away what is its own. One
-    /// that nobody has answered for so long that its session may be over leaves it to its end.
+    /// that nobody has answered for so long that its session may be over leaves it to its end, and so may one who
+    /// talks to a deposed quorum leader.
     pub(super) fn expects_nothing_to_expire(&mut self) {
         let session_of = |conn: &Conn| match &self.service {
-            Service::Ensemble(ensemble) => ensemble.attached_session_of(*conn),
+            Service::Ensemble(ensemble) => ensemble.lively_session_of(*conn, self.now),
             Service::Lone(lone) => lone.session_of(*conn),
         };
-        let wires = self.members.iter().flat_map(|member| &member.wires);
+        let settled =
+            |conn: &&Conn| self.wires.get(conn).is_some_and(|wire| wire.opened + SETTLED <= self.now);
+        let wires = self.members.iter().flat_map(|member| &member.wires).filter(settled);
         let sessions: BTreeSet<i64> = wires.filter_map(session_of).collect();
         let own = self.contenders_znodes().into_iter().filter(|(_, _, owner)| sessions.contains(owner));
         self.check.leaving = own.map(|(_, czxid, _)| czxid).collect();

@@ -292,14 +292,28 @@ fn everybody_who_waits_pings_at_the_probes_period() {
     assert_eq!(pace.hurry_until, None);
 }
 
-/// E27: the znode went while its read was under way, and the answer is older than that.
+/// E27: the znode went while its read was under way, and the answer is older than that. The watch that came with the
+/// read is used up by then, so whoever believed the answer would wait for nobody, or lead unwatched.
 #[test]
 fn an_answer_that_may_be_older_than_an_event_is_asked_for_again() {
-    let mut c = leading();
-    c.touched("");
-    c.says(&["read the znode watching"]);
+    let mut c = looking();
     c.deleted("");
-    c.says(&["LOST 7: our znode was deleted"]);
+    c.node("read", 6, THEIRS);
+    c.says(&["read the znode watching"]);
+    c.refuse("read", Refusal::NoNode);
+    c.at(c.now + 20).wake();
+    c.says(&["create the znode"]);
+}
+
+/// The same of the leader's own znode.
+#[test]
+fn such_an_answer_confirms_nothing_of_our_own_znode() {
+    let mut c = creating();
+    c.reply("create", Ok(Answer::Created { name: String::new(), czxid: 7, owner: OURS }));
+    c.says(&["read the znode watching", "probe the znode"]);
+    c.touched("");
     c.node("read", 7, OURS);
-    assert_eq!(c.deadlines(), None, "the watch may be used up by the deletion");
+    c.says(&["read the znode watching"]);
+    c.node("read", 7, OURS);
+    c.says(&["LEAD 7"]);
 }

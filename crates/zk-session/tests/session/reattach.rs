@@ -110,6 +110,20 @@ async fn pings_keep_an_idle_session() {
     assert!(pongs >= 179, "{pongs}");
 }
 
+/// A lease may count from a ping's sending, and never from its answer.
+#[tokio::test(start_paused = true)]
+async fn a_pings_answer_carries_its_times() {
+    let (mut world, mut peer) = World::attached("a").await;
+    let (number, _) = world.during(peer.any_request()).await;
+    assert_eq!(number, xid::PING);
+    let arrived = world.clock.now();
+    world.during(tokio::time::sleep(Duration::from_millis(70))).await;
+    world.during(peer.reply(number, 0, Response::Empty)).await;
+    let answered = world.clock.now();
+    let Happening::Pong { sent, received, .. } = world.happening().await else { panic!() };
+    assert!(sent <= arrived && received >= answered, "{sent:?} {received:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn pings_come_at_the_pace_that_was_set_and_only_when_idle() {
     let (mut world, mut peer) = World::attached("a").await;

@@ -22,8 +22,9 @@ impl World {
         }
         self.record.note(self.now, None, What::FaultBegins, index as u64, 0);
         self.counts_fault(index);
-        // What comes to a server that stands still is planned for then, so that must be known.
-        let longest = if what == Trouble::StallHost { TROUBLE - self.now } else { u64::MAX };
+        // What comes to somebody who stands still is planned for then, so that must be known.
+        let stands_still = matches!(what, Trouble::StallHost | Trouble::Pause { .. });
+        let longest = if stands_still { TROUBLE - self.now } else { u64::MAX };
         let end = self.now + lasts.min(longest);
         match what {
             Trouble::Pause { who } => {

@@ -172,23 +172,19 @@ impl Lone {
         }
     }
 
-    /// The process stands still; what comes meanwhile waits in its sockets.
-    pub(crate) fn stall(&mut self, until: u64) {
+    /// The process stands still; what comes meanwhile waits in its sockets. When it goes on it has heard nobody for
+    /// that long, and nobody is to lose a session for it.
+    pub(crate) fn stall(&mut self, now: u64, until: u64) {
         if let Some(host) = &mut self.host {
-            host.stalled_until = host.stalled_until.max(until);
+            let from = host.stalled_until.max(now);
+            host.stalled_until = from.max(until);
+            host.state.extend_deadlines(Duration::from_nanos(host.stalled_until - from));
         }
     }
 
     /// When it goes on, if it stands still.
     pub(crate) fn stalled_until(&self) -> u64 {
         self.host.as_ref().map_or(0, |host| host.stalled_until)
-    }
-
-    /// It goes on: it has heard nobody, and nobody is to lose a session for that.
-    pub(crate) fn go_on(&mut self, stood: u64) {
-        if let Some(host) = &mut self.host {
-            host.state.extend_deadlines(Duration::from_nanos(stood));
-        }
     }
 
     /// Flips a bit on the disk of a dead process, and opens it: refused, or nothing shown is lost.

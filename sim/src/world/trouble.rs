@@ -233,10 +233,7 @@ impl World {
             let Service::Lone(lone) = service else { return Ok(()) };
             match what {
                 Trouble::CrashHost => lone.crash(sink),
-                Trouble::StallHost => {
-                    lone.stall(end);
-                    lone.go_on(end - now);
-                }
+                Trouble::StallHost => lone.stall(now, end),
                 Trouble::SlowDisk { by } => lone.slow = by,
                 Trouble::FailSync => lone.fail_next_sync(),
                 Trouble::FlipBit => return lone.flip_a_bit(sink),

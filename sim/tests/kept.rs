@@ -84,3 +84,44 @@ fn a_create_that_was_on_its_way_is_looked_for() {
     ];
     Kept { seed: 2, faults }.holds();
 }
+
+/// Nobody led in time, by faults of the simulator alone: what a frozen application was to do waited for the planned end
+/// of its pause, and three stalls at once gave each session back three times what it had lost.
+#[test]
+fn a_pause_ends_with_the_trouble_and_counts_once() {
+    let faults = &[
+        (31_021_470_264, 659_285_962, Trouble::DeleteAny),
+        (49_736_555_436, 2_712_480, Trouble::CutQuorumLeader),
+        (51_243_428_349, 91_456_077, Trouble::Jump { who: 2, by: 30_897_598_469 }),
+        (53_585_921_024, 59_163_560_067, Trouble::Pause { who: 2 }),
+    ];
+    Kept { seed: 332_232, faults }.holds();
+    let faults = &[
+        (29_792_777_404, 15_964_474_662, Trouble::StallHost),
+        (33_525_354_353, 24_484_879_547, Trouble::StallHost),
+        (42_652_080_935, 14_919_106_392, Trouble::StallHost),
+    ];
+    Kept { seed: 346_070, faults }.holds();
+}
+
+/// Whoever leaves through a quorum leader that was deposed cannot take its znode away in time.
+#[test]
+fn a_deposed_leader_carries_nobodys_farewell() {
+    let faults = &[
+        (5_080_957_304, 658_532_842, Trouble::CutQuorumLeader),
+        (13_194_158_007, 11_422_525_862, Trouble::Pause { who: 1 }),
+        (18_284_104_260, 3_931_660_521, Trouble::CutServer { server: 1 }),
+        (24_707_695_704, 3_002_423_439, Trouble::Slow { who: 3, by: 400_000_000 }),
+        (26_345_438_953, 162_480_383, Trouble::DeleteLowest),
+        (26_348_881_098, 271_192_316, Trouble::LateRequest { by: 1_879_089_384, answers: 1 }),
+        (26_996_577_967, 16_802_271_251, Trouble::FreezeAndCrash),
+        (29_450_698_190, 7_968_667_475, Trouble::CutDown { who: 1, server: 2 }),
+        (31_498_409_477, 10_464_238_540, Trouble::Slow { who: 3, by: 2_700_000_000 }),
+        (38_043_018_832, 55_206_842, Trouble::CutServer { server: 0 }),
+        (38_420_896_450, 18_245_485_501, Trouble::LateAttachment { by: 498_660_073, answers: 4 }),
+        (45_612_122_241, 2_610_924_616, Trouble::CrashServer { server: 2 }),
+        (51_618_631_299, 107_843_786, Trouble::Leave { who: 2 }),
+        (52_783_992_611, 3_922_175, Trouble::CutQuorumLeader),
+    ];
+    Kept { seed: 437_043, faults }.holds();
+}

@@ -125,3 +125,18 @@ fn a_deposed_leader_carries_nobodys_farewell() {
     ];
     Kept { seed: 437_043, faults }.holds();
 }
+
+/// c2 would act for 4.9 s after its znode is gone: two quorum leaders had the same epoch, which no ensemble allows, and
+/// nobody heard that the session was alive.
+#[test]
+fn no_two_quorum_leaders_share_an_epoch() {
+    let faults = &[
+        (4_005_884_143, 15_895_197_520, Trouble::CutOff { who: 0 }),
+        (4_084_779_991, 14_746_206_200, Trouble::CutOffAndElect),
+        (6_703_015_915, 119_775_645, Trouble::BreakAtCreate { who: 0 }),
+        (7_705_357_474, 189_413_078, Trouble::LateAnswer { by: 1_730_192_160, answers: 2 }),
+        (14_235_091_441, 8_380_793_565, Trouble::LateRequest { by: 598_166_518, answers: 1 }),
+        (19_275_183_990, 1_303_823, Trouble::CrashServer { server: 0 }),
+    ];
+    Kept { seed: 844_596, faults }.holds();
+}

@@ -449,7 +449,9 @@ impl Ensemble {
     fn elect(&mut self, epoch: u64, sink: &mut Sink<'_>) {
         let able = |s: &super::Server| !s.cut && s.standing == Standing::Looking;
         let able: Vec<usize> = (0..SERVERS).filter(|s| able(&self.servers[*s])).collect();
-        if self.quorum.leader.is_some() || self.quorum.electing != epoch || able.len() * 2 <= SERVERS {
+        // Nobody leads twice in one epoch: of two elections that were called at a time one comes too late.
+        let is_called = self.quorum.electing == epoch && self.quorum.epoch < epoch;
+        if self.quorum.leader.is_some() || !is_called || able.len() * 2 <= SERVERS {
             return;
         }
         // Of what was proposed, the first few may have reached the one that is elected.

@@ -1,7 +1,8 @@
 //! What must hold at every moment, and what becomes of it when it does not.
 //!
 //! Always: nobody's evidence of leading outlives its znode, except where somebody meddled with the znode; no
-//! two hold evidence at one time with the same exception; tokens rise; who begins to lead has evidence.
+//! two hold evidence at one time with the same exception; tokens rise, and each is one at which a znode was made; who
+//! begins to lead has evidence. In the end: whoever leaves in peace takes its znodes away.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -62,7 +62,7 @@ pub const fn catcher(tooth: Tooth) -> Catcher {
             story("ambiguous::a_znode_with_our_guid_that_another_session_owns_is_not_ours")
         }
         Tooth::LookWithoutSync => story("ambiguous::not_found_it_is_created_again_under_a_fresh_guid"),
-        Tooth::AmbiguityForgotten => Search("alone"),
+        Tooth::AmbiguityForgotten | Tooth::DuplicateClaimed => Search("alone"),
         Tooth::RestoringActedUpon => story("gone::nor_when_both_are_told_as_watches_are_set_again"),
         Tooth::LostIsNotSent => {
             Test("zk-session", "session", "requests::not_sent_and_outcome_unknown_are_told_apart_to_the_byte")

@@ -343,7 +343,7 @@ impl Queue {
     /// This znode bears our guid. One that we asked to be deleted is left to the end of the session: the delete
     /// may come late, and would take it from under a leader.
     fn claim(&mut self, tenure: &mut Tenure, name: String) {
-        tenure.tainted |= self.doomed.contains(&name);
+        tenure.tainted |= self.doomed.contains(&name) && !bites(Tooth::DuplicateClaimed);
         self.place = Place::Enrolling(Step::Claim(name));
     }
 

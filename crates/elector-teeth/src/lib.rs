@@ -75,6 +75,8 @@ teeth! {
     LookWithoutSync,
     /// A create without an answer is looked for, and then forgotten.
     AmbiguityForgotten,
+    /// A duplicate of ours whose delete was sent may become our znode.
+    DuplicateClaimed,
     /// The watch on our own znode is never set.
     OwnWatchMissing,
     /// The event of our own znode's end is not acted upon.

@@ -62,9 +62,14 @@ impl<C: Connector, K: Clock> Session<C, K> {
                 self.begin_attempt(now);
             }
             State::Attached(live) => {
-                let received = live.link.last_received();
                 if now >= self.silent_at(live) {
-                    self.detach(DetachCause::Silent(now.saturating_sub(received)));
+                    let silent = now.saturating_sub(live.link.last_received());
+                    let unanswered = now.saturating_sub(live.link.last_queued());
+                    self.detach(if silent >= self.patience() {
+                        DetachCause::Silent(silent)
+                    } else {
+                        DetachCause::Unanswered(unanswered)
+                    });
                 } else {
                     self.send_what_is_due(now);
                 }
@@ -145,14 +150,24 @@ impl<C: Connector, K: Clock> Session<C, K> {
         self.pace.ping_every.map_or(third, |every| every.min(third)).max(Duration::from_millis(1))
     }
 
-    /// When the connection counts as dead if nothing more is received.
+    /// How long a connection may bring nothing; what is left of the session is for another server.
+    fn patience(&self) -> Duration {
+        self.smallest_timeout() * 2 / 3
+    }
+
+    /// When the connection counts as dead if nothing more comes of it.
     fn silent_at(&self, live: &Live<C::Stream>) -> Duration {
-        let silent = live.link.last_received() + self.smallest_timeout() * 2 / 3;
-        match live.close_sent {
-            // Somebody waits for the close, and another server may answer sooner.
-            Some(sent) => silent.min(sent + (self.smallest_timeout() / 3).max(Duration::from_secs(1))),
-            None => silent,
+        let silent = live.link.last_received() + self.patience();
+        if live.awaits_nothing() {
+            return silent;
         }
+        // Nothing is sent while an answer is due, so that the server hears nothing either: events that it tells of
+        // meanwhile keep no session.
+        let unanswered = live.link.last_queued() + self.patience();
+        // Somebody waits for the close, and another server may answer sooner.
+        let close =
+            live.close_sent.map(|sent| sent + (self.smallest_timeout() / 3).max(Duration::from_secs(1)));
+        silent.min(unanswered).min(close.unwrap_or(silent))
     }
 
     /// While closing, what hurries is the end of the session.

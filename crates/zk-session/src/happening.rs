@@ -138,6 +138,9 @@ pub enum DetachCause {
     Io(String),
     /// Nothing was received for so long, two thirds of the session timeout.
     Silent(Duration),
+    /// For so long, two thirds of the session timeout, an answer was due and nothing was sent: the server may have
+    /// counted the session as silent for as long, whatever else it told meanwhile. Less while the session closes.
+    Unanswered(Duration),
     /// The server sent what no server may send.
     Protocol(String),
     /// The owner gave it up.
@@ -150,6 +153,7 @@ impl fmt::Display for DetachCause {
             Self::Closed => f.write_str("closed by the server"),
             Self::Io(error) => f.write_str(error),
             Self::Silent(time) => write!(f, "nothing received for {}ms", time.as_millis()),
+            Self::Unanswered(time) => write!(f, "no answer for {}ms", time.as_millis()),
             Self::Protocol(what) => write!(f, "protocol violated: {what}"),
             Self::GivenUp(why) => write!(f, "given up: {why}"),
         }

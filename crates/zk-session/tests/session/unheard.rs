@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use zk_session::{Clock, Happening, Pace, SessionEnd};
+use zk_session::wire::EventKind;
+use zk_session::{Clock, DetachCause, Happening, Pace, SessionEnd};
 
 use crate::support::{SESSION, T, World, get_data};
 
@@ -14,6 +15,41 @@ async fn no_ping_goes_while_an_answer_is_outstanding() {
     world.during(peer.request()).await;
     let second = world.during(tokio::time::timeout(T / 2, peer.any_request())).await;
     assert!(second.is_err(), "{second:?}");
+}
+
+/// Simulated seed 906466: a server that told of changes, but never answered, had its client wait until the session
+/// was over, since nothing was sent that would have kept it.
+#[tokio::test(start_paused = true)]
+async fn events_do_not_make_up_for_an_answer_that_never_comes() {
+    let (mut world, mut peer) = World::attached("a,b").await;
+    world.session.submit(get_data("/x", true)).expect("attached");
+    world.during(peer.request()).await;
+    let asked = world.clock.now();
+    let tells = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            peer.event(EventKind::DataChanged, "/x").await;
+        }
+    };
+    let moved = async {
+        loop {
+            for happening in world.session.next().await {
+                if let Happening::Detached { cause, .. } = happening {
+                    return cause;
+                }
+            }
+        }
+    };
+    let cause = tokio::select! {
+        cause = moved => cause,
+        () = tells => unreachable!("it tells for ever"),
+    };
+    assert!(matches!(cause, DetachCause::Unanswered(_)), "{cause:?}");
+    let took = world.clock.now() - asked;
+    assert!(
+        took >= T * 2 / 3 && took < T * 2 / 3 + Duration::from_millis(2),
+        "{took:?}: a third is for another server"
+    );
 }
 
 #[tokio::test(start_paused = true)]

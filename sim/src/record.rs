@@ -101,6 +101,8 @@ pub enum Sight {
     ProposalLost,
     /// A proposal of the quorum leader before was carried out by the next one.
     ProposalKept,
+    /// A request, or an answer, was held up between a server and its quorum leader, and came through.
+    HeldUp,
     /// A request came after the end of its connection.
     LateRequest,
     /// A request was lost with its connection.
@@ -133,7 +135,7 @@ pub enum Sight {
 
 impl Sight {
     /// All of them, each with what it is counted as.
-    pub const ALL: [(Sight, &str); 25] = [
+    pub const ALL: [(Sight, &str); 26] = [
         (Sight::AlonePing, "pings answered by a server without its peers"),
         (Sight::AloneRead, "reads answered by a server without its peers"),
         (Sight::StaleRead, "reads answered from a stale tree"),
@@ -145,6 +147,7 @@ impl Sight {
         (Sight::Behind, "clients turned away by a server that was behind"),
         (Sight::ProposalLost, "proposals lost with their quorum leader"),
         (Sight::ProposalKept, "proposals carried out by the next quorum leader"),
+        (Sight::HeldUp, "requests held up between servers, and come through"),
         (Sight::LateRequest, "requests that came after the end of their connection"),
         (Sight::LostRequest, "requests lost with their connection"),
         (Sight::OneWay, "packets held up in one direction"),

@@ -60,7 +60,7 @@ pub(crate) struct Txn {
     cause: Cause,
 }
 
-/// Who asked for a write, and what its server took for the epoch.
+/// Who asked the quorum leader for something, and what its server took for the epoch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asker {
     server: usize,
@@ -75,8 +75,10 @@ pub(crate) struct Asker {
 pub(crate) enum Later {
     /// A write reaches the quorum leader.
     Propose { from: Asker, request: Request },
+    /// A new session is asked for.
+    Open { from: Asker, timeout_ms: i32 },
     /// A server has applied what a sync waited for.
-    CaughtUp { server: usize, conn: Conn, xid: i32, path: String },
+    CaughtUp { server: usize, epoch: u64, conn: Conn, xid: i32, path: String },
     /// The oldest proposal is acknowledged by a quorum.
     Commit { epoch: u64 },
     /// A server applies the log up to here.
@@ -86,7 +88,7 @@ pub(crate) enum Later {
     /// A session may be due.
     Expire { session: i64, epoch: u64 },
     /// Whoever leads this server is asked whether a session lives.
-    Revalidate { server: usize, conn: Conn, session: i64, timeout_ms: i32, epoch: u64 },
+    Revalidate { from: Asker, timeout_ms: i32 },
     /// A server has been without its peers for too long.
     GiveUp { server: usize, epoch: u64 },
     /// The others have noticed that nobody leads them.

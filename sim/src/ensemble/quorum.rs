@@ -24,7 +24,8 @@ pub(crate) struct Quorum {
     in_flight: InFlight,
     committing_at: u64,
     sessions: BTreeMap<i64, Seat>,
-    deposed: Option<Deposed>,
+    /// Servers that lead nobody but do not know it yet.
+    deposed: BTreeMap<usize, Deposed>,
     /// An election is under way for this epoch.
     electing: u64,
 }
@@ -54,7 +55,6 @@ impl Seat {
 
 /// One that leads nobody but does not know it yet.
 struct Deposed {
-    server: usize,
     epoch: u64,
     sessions: BTreeMap<i64, Seat>,
 }
@@ -76,7 +76,7 @@ impl Quorum {
             in_flight: InFlight::default(),
             committing_at: 0,
             sessions: BTreeMap::new(),
-            deposed: None,
+            deposed: BTreeMap::new(),
             electing: 0,
         }
     }
@@ -87,18 +87,18 @@ impl Quorum {
     }
 
     fn is_deposed(&self, server: usize, epoch: u64) -> bool {
-        self.deposed.as_ref().is_some_and(|d| d.server == server && d.epoch == epoch)
+        self.deposed.get(&server).is_some_and(|d| d.epoch == epoch)
     }
 
     /// A leader, deposed or not, heard from the session itself.
     pub(crate) fn touch(&mut self, server: usize, session: i64, sink: &mut Sink<'_>) {
-        match &mut self.deposed {
-            Some(deposed) if deposed.server == server => {
+        match self.deposed.get_mut(&server) {
+            Some(deposed) => {
                 if let Some(seat) = deposed.sessions.get_mut(&session) {
                     seat.touch(server, sink.now);
                 }
             }
-            _ => self.touch_quietly(server, session, sink),
+            None => self.touch_quietly(server, session, sink),
         }
     }
 
@@ -114,9 +114,11 @@ impl Quorum {
 impl Ensemble {
     /// Something planned has come about.
     pub(crate) fn happen(&mut self, later: Later, sink: &mut Sink<'_>) {
+        let Some(later) = self.hold_up(later) else { return };
         match later {
+            Later::Open { from, timeout_ms } => self.propose_open(from, timeout_ms, sink),
             Later::Propose { from, request } => self.propose_write(from, request, sink),
-            Later::CaughtUp { server, conn, xid, path } => self.caught_up(server, conn, xid, path, sink),
+            Later::CaughtUp { server, conn, xid, path, .. } => self.caught_up(server, conn, xid, path, sink),
             Later::Commit { epoch } => self.commit(epoch, sink),
             Later::Apply { server, up_to } => {
                 if self.is_fed(server) {
@@ -125,9 +127,7 @@ impl Ensemble {
             }
             Later::Report { server } => self.report(server, sink),
             Later::Expire { session, epoch } => self.expire(session, epoch, sink),
-            Later::Revalidate { server, conn, session, timeout_ms, epoch } => {
-                self.revalidate(server, conn, session, timeout_ms, epoch, sink);
-            }
+            Later::Revalidate { from, timeout_ms } => self.revalidate(from, timeout_ms, sink),
             Later::GiveUp { server, epoch } => {
                 let alone = self.servers[server].cut || self.quorum.leader.is_none();
                 if self.servers[server].epoch() == epoch && (alone || epoch < self.quorum.epoch) {
@@ -147,6 +147,25 @@ impl Ensemble {
         self.quorum.leader.is_some() && !at.cut && at.standing == Standing::Serving(self.quorum.epoch)
     }
 
+    /// Keeps back what passes between the quorum leader and a server that was cut off from it while neither has
+    /// noticed: it is one connection, on which nothing is lost while it lasts.
+    fn hold_up(&mut self, later: Later) -> Option<Later> {
+        let (server, epoch) = match &later {
+            Later::Propose { from, .. } | Later::Open { from, .. } | Later::Revalidate { from, .. } => {
+                (from.server, from.epoch)
+            }
+            Later::CaughtUp { server, epoch, .. } => (*server, *epoch),
+            _ => return Some(later),
+        };
+        let leads = self.quorum.leads(server, epoch);
+        let at = &mut self.servers[server];
+        if leads || !at.held_up || at.standing != Standing::Serving(epoch) {
+            return Some(later);
+        }
+        at.held.push(later);
+        None
+    }
+
     fn propose_write(&mut self, from: Asker, request: Request, sink: &mut Sink<'_>) {
         let Asker { server, conn, xid, session, epoch } = from;
         if let Request::Sync { path } = request {
@@ -157,7 +176,7 @@ impl Ensemble {
             } else if self.reaches_leader(server, epoch) {
                 let up_to = self.log.len();
                 let then = self.deliver(server, up_to, sink);
-                sink.later.push((then, Later::CaughtUp { server, conn, xid, path }));
+                sink.later.push((then, Later::CaughtUp { server, epoch, conn, xid, path }));
             }
             return;
         }
@@ -177,22 +196,15 @@ impl Ensemble {
         self.quorum.epoch == epoch && self.is_fed(server)
     }
 
-    pub(super) fn propose_open(
-        &mut self,
-        server: usize,
-        conn: Conn,
-        epoch: u64,
-        change: Change,
-        sink: &mut Sink<'_>,
-    ) {
+    fn propose_open(&mut self, from: Asker, timeout_ms: i32, sink: &mut Sink<'_>) {
+        let Asker { server, conn, xid, session, epoch } = from;
         if self.reaches_leader(server, epoch) {
-            if let Change::Open { session, timeout_ms } = change {
-                let timeout = timeout_ms as u64 * MS;
-                let seat = Seat { timeout, deadline: sink.now + timeout, shrinks_to: None, owner: server };
-                self.quorum.sessions.insert(session, seat);
-                sink.after(timeout, Later::Expire { session, epoch });
-            }
-            self.propose(change, Answer::Done, Some((server, conn, 0)), Cause::Asked, sink);
+            let timeout = timeout_ms as u64 * MS;
+            let seat = Seat { timeout, deadline: sink.now + timeout, shrinks_to: None, owner: server };
+            self.quorum.sessions.insert(session, seat);
+            sink.after(timeout, Later::Expire { session, epoch });
+            let change = Change::Open { session, timeout_ms };
+            self.propose(change, Answer::Done, Some((server, conn, xid)), Cause::Asked, sink);
         }
     }
 
@@ -289,18 +301,11 @@ impl Ensemble {
     }
 
     /// A session is taken back on the word of the one that this server follows; no quorum is asked.
-    fn revalidate(
-        &mut self,
-        server: usize,
-        conn: Conn,
-        session: i64,
-        timeout_ms: i32,
-        epoch: u64,
-        sink: &mut Sink<'_>,
-    ) {
+    fn revalidate(&mut self, from: Asker, timeout_ms: i32, sink: &mut Sink<'_>) {
+        let Asker { server, conn, session, epoch, .. } = from;
         let reaches = self.reaches_leader(server, epoch);
-        let table = match &mut self.quorum.deposed {
-            Some(deposed) if deposed.server == server && deposed.epoch == epoch => {
+        let table = match self.quorum.deposed.get_mut(&server) {
+            Some(deposed) if deposed.epoch == epoch => {
                 if deposed.sessions.contains_key(&session) {
                     sink.saw(Sight::AloneAttach);
                 }
@@ -330,7 +335,7 @@ impl Ensemble {
 
     /// Cuts a server off from its peers, or ends that.
     pub(crate) fn cut(&mut self, server: usize, sink: &mut Sink<'_>) {
-        self.servers[server].cut = true;
+        (self.servers[server].cut, self.servers[server].held_up) = (true, true);
         let epoch = self.servers[server].epoch();
         let patience = sink.random.below(SYNC_LIMIT * self.tick);
         sink.after(patience, Later::GiveUp { server, epoch });
@@ -352,9 +357,7 @@ impl Ensemble {
     pub(crate) fn crash(&mut self, server: usize, sink: &mut Sink<'_>) {
         self.drop_clients(server, sink);
         self.servers[server].standing = Standing::Down;
-        if self.quorum.deposed.as_ref().is_some_and(|d| d.server == server) {
-            self.quorum.deposed = None;
-        }
+        self.quorum.deposed.remove(&server);
         if self.quorum.leader == Some(server) {
             // Its connections end with it: the others see that at once.
             self.quorum.leader = None;
@@ -384,7 +387,8 @@ impl Ensemble {
             let way = sink.random.ms(10, 300);
             sink.after(way, Later::Notice { epoch: self.quorum.epoch });
         }
-        if let Some(Deposed { server, epoch, .. }) = self.quorum.deposed {
+        for (server, Deposed { epoch, .. }) in &self.quorum.deposed {
+            let (server, epoch) = (*server, *epoch);
             let way = sink.random.ms(10, 300);
             sink.after(way, Later::GiveUp { server, epoch });
         }
@@ -406,7 +410,7 @@ impl Ensemble {
     /// The leader does not lead any more, and does not know it.
     fn depose(&mut self, server: usize, sink: &mut Sink<'_>) {
         let (epoch, sessions) = (self.quorum.epoch, self.quorum.sessions.clone());
-        self.quorum.deposed = Some(Deposed { server, epoch, sessions });
+        self.quorum.deposed.insert(server, Deposed { epoch, sessions });
         sink.note(What::Deposed, server as u64, epoch);
         self.quorum.leader = None;
         let longest = SYNC_LIMIT * self.tick;
@@ -429,7 +433,7 @@ impl Ensemble {
     fn give_up(&mut self, server: usize, sink: &mut Sink<'_>) {
         self.drop_clients(server, sink);
         self.servers[server].standing = Standing::Looking;
-        if let Some(deposed) = self.quorum.deposed.take_if(|deposed| deposed.server == server) {
+        if let Some(deposed) = self.quorum.deposed.remove(&server) {
             // Those who still wait for its word see its connections end.
             let way = sink.random.ms(10, 300);
             sink.after(way, Later::Notice { epoch: deposed.epoch });
@@ -493,7 +497,7 @@ impl Ensemble {
 
     fn serve(&mut self, server: usize, sink: &mut Sink<'_>) {
         self.servers[server].standing = Standing::Serving(self.quorum.epoch);
-        self.servers[server].touched.clear();
+        self.servers[server].forget_leader();
         self.apply(server, self.log.len(), sink);
         let zxid = self.quorum.committed.zxid;
         if self.servers[server].applied == self.log.len() {
@@ -510,7 +514,15 @@ impl Ensemble {
         match self.quorum.leader {
             // It was back before it had noticed anything: what it missed comes now.
             Some(_) if at.standing == Standing::Serving(self.quorum.epoch) => {
-                self.deliver(server, self.log.len(), sink);
+                let then = self.deliver(server, self.log.len(), sink);
+                self.servers[server].held_up = false;
+                let held = std::mem::take(&mut self.servers[server].held);
+                for later in held {
+                    sink.saw(Sight::HeldUp);
+                    // An answer comes behind what was committed before it.
+                    let at = if matches!(later, Later::CaughtUp { .. }) { then } else { sink.now };
+                    sink.later.push((at, later));
+                }
             }
             Some(_) => {
                 if at.is_serving() {

@@ -28,6 +28,10 @@ pub(crate) struct Server {
     pub(crate) standing: Standing,
     /// It cannot reach its peers.
     pub(crate) cut: bool,
+    /// Nothing has passed between it and the quorum leader since it was cut off.
+    pub(crate) held_up: bool,
+    /// What waits to pass, in order.
+    pub(crate) held: Vec<Later>,
     pub(crate) applied: usize,
     pub(crate) tree: Tree,
     /// Sessions heard from since the last report.
@@ -36,6 +40,8 @@ pub(crate) struct Server {
     pub(crate) lag: u64,
     /// When the last of what it was told is applied.
     pub(crate) applied_at: u64,
+    /// When the last of what it forwarded reaches the quorum leader.
+    forwarded_at: u64,
 }
 
 /// A connection, as its server knows it.
@@ -73,16 +79,26 @@ impl Server {
         Server {
             standing: Standing::Serving(epoch),
             cut: false,
+            held_up: false,
+            held: Vec::new(),
             applied: 0,
             tree: Tree::default(),
             touched: BTreeSet::new(),
             lag: 0,
             applied_at: 0,
+            forwarded_at: 0,
         }
     }
 
     pub(crate) fn is_serving(&self) -> bool {
         matches!(self.standing, Standing::Serving(_))
+    }
+
+    /// The connection to its quorum leader is another one now, or none: what was to pass on it is gone.
+    pub(super) fn forget_leader(&mut self) {
+        self.touched.clear();
+        self.held.clear();
+        self.held_up = false;
     }
 
     pub(crate) fn epoch(&self) -> u64 {
@@ -121,7 +137,7 @@ impl Ensemble {
         for conn in all.map(|(conn, _)| *conn).collect::<Vec<_>>() {
             self.hang_up(conn, sink);
         }
-        self.servers[server].touched.clear();
+        self.servers[server].forget_leader();
     }
 
     /// A frame of a client.
@@ -154,9 +170,8 @@ impl Ensemble {
             | Request::Close => {
                 self.wait(conn, header, State::Sent);
                 let epoch = self.servers[server].epoch();
-                let way = if self.quorum.leads(server, epoch) { 0 } else { sink.random.ms(0, 4) };
                 let from = Asker { server, conn, xid: header.xid, session, epoch };
-                sink.after(way, Later::Propose { from, request });
+                self.forward(from, sink, |from| Later::Propose { from, request });
             }
             read => {
                 self.wait(conn, header, State::Read(read));
@@ -189,15 +204,23 @@ impl Ensemble {
                 return self.hang_up(conn, sink);
             }
             link.session = Some(session);
-            let way = sink.random.ms(0, 4);
-            return sink.after(way, Later::Revalidate { server, conn, session, timeout_ms, epoch });
+            let from = Asker { server, conn, xid: 0, session, epoch };
+            return self.forward(from, sink, |from| Later::Revalidate { from, timeout_ms });
         }
         self.last_sessions[server] += 1;
         let session = (server as i64 + 1) << 56 | self.last_sessions[server];
         link.session = Some(session);
         link.queue.push_back(Waiting { xid: 0, op: op::CLOSE, state: State::Greeting });
-        let change = Change::Open { session, timeout_ms };
-        self.propose_open(server, conn, epoch, change, sink);
+        let from = Asker { server, conn, xid: 0, session, epoch };
+        self.forward(from, sink, |from| Later::Open { from, timeout_ms });
+    }
+
+    /// Asks the quorum leader for something, in order.
+    fn forward(&mut self, from: Asker, sink: &mut Sink<'_>, what: impl FnOnce(Asker) -> Later) {
+        let way = if self.quorum.leads(from.server, from.epoch) { 0 } else { sink.random.ms(0, 4) };
+        let at = &mut self.servers[from.server].forwarded_at;
+        *at = (*at).max(sink.now + way);
+        sink.later.push((*at, what(from)));
     }
 
     /// Whoever leads has judged a session that was asked for; 0 if it is gone.

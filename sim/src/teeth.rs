@@ -67,6 +67,9 @@ pub const fn catcher(tooth: Tooth) -> Catcher {
         Tooth::LostIsNotSent => {
             Test("zk-session", "session", "requests::not_sent_and_outcome_unknown_are_told_apart_to_the_byte")
         }
+        Tooth::EventsAreAnswers => {
+            Test("zk-session", "session", "unheard::events_do_not_make_up_for_an_answer_that_never_comes")
+        }
         Tooth::WallClock => {
             Test("zk-session", "lib", "clock::tests::they_count_from_the_boot_and_not_from_the_wall_clock")
         }

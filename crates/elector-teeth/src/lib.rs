@@ -105,6 +105,8 @@ teeth! {
     LastZxidNotSent,
     /// Whoever leaves for good leaves its session to its timeout.
     CloseForgotten,
+    /// A server that tells of changes counts as one that hears its client, whatever it leaves unanswered.
+    EventsAreAnswers,
 
     // The server, in zk-embedded.
     /// Records are acknowledged without a sync.

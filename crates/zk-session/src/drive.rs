@@ -158,7 +158,7 @@ impl<C: Connector, K: Clock> Session<C, K> {
     /// When the connection counts as dead if nothing more comes of it.
     fn silent_at(&self, live: &Live<C::Stream>) -> Duration {
         let silent = live.link.last_received() + self.patience();
-        if live.awaits_nothing() {
+        if live.awaits_nothing() || bites(Tooth::EventsAreAnswers) {
             return silent;
         }
         // Nothing is sent while an answer is due, so that the server hears nothing either: events that it tells of

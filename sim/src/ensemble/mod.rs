@@ -8,11 +8,13 @@
 //! one before it had proposed may or may not be carried out. Zxids never go back, and a server that is behind
 //! what a client has seen hangs up on it.
 //!
-//! `tree` is the data, `server` one server's side of its connections, `quorum` proposals, sessions and
-//! elections. Nothing here knows of contenders.
+//! `tree` is the data, `server` one server's side of its connections, `quorum` proposals, `sessions` the leader's
+//! table of them, `epochs` who leads. Nothing here knows of contenders.
 
+mod epochs;
 mod quorum;
 mod server;
+mod sessions;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

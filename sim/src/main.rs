@@ -4,13 +4,11 @@ mod command;
 
 use std::process::ExitCode;
 
+use clap::Parser;
+
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    match command::run(&args) {
-        Ok(code) => code,
-        Err(wrong) => {
-            eprintln!("elector-sim: {wrong}\n{}", command::USAGE);
-            ExitCode::from(2)
-        }
-    }
+    command::Command::parse().run().unwrap_or_else(|wrong| {
+        eprintln!("elector-sim: {wrong}");
+        ExitCode::from(2)
+    })
 }

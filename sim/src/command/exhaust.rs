@@ -3,71 +3,104 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use elector_core::Layout;
 use elector_sim::exhaust::scope::{self, Fault, Scope};
 use elector_sim::exhaust::{Bounds, search, tell};
 use elector_sim::teeth;
-
-use super::Rest;
+use elector_teeth::Tooth;
 
 /// Progress is told so often.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
-/// Reads what is asked, and does it.
-pub(super) fn read(mut rest: Rest) -> Result<ExitCode, String> {
-    let (name, all) = (rest.value("--scope")?, rest.flag("--all"));
-    let own = own_scope(&mut rest)?;
-    let (most, course, without) =
-        (rest.number("--states")?, rest.value("--course")?, rest.value("--without")?);
-    rest.nothing_more()?;
-    if let Some(rule) = &without {
+/// What is to be searched.
+#[derive(Debug, Args)]
+pub(crate) struct Asked {
+    /// The scope of this name; without it, those that the gate searches
+    #[arg(long, value_name = "NAME")]
+    scope: Option<String>,
+    /// All scopes that have a name
+    #[arg(long, conflicts_with_all = ["scope", "contenders"])]
+    all: bool,
+    /// A scope of your own: so many contenders
+    #[arg(long, value_name = "N", conflicts_with = "scope", value_parser = clap::value_parser!(u8).range(1..=4))]
+    contenders: Option<u8>,
+    /// So many of them are in the queue when the search begins
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "contenders")]
+    settled: usize,
+    #[arg(long, default_value_t, requires = "contenders")]
+    layout: Layout,
+    /// What may go wrong, each as often as it is named
+    #[arg(long, value_name = "FAULT,FAULT", value_delimiter = ',', requires = "contenders", value_parser = fault)]
+    faults: Vec<Fault>,
+    /// Give a scope up after so many states
+    #[arg(long, value_name = "MOST")]
+    states: Option<usize>,
+    /// Tell this one course of the scope
+    #[arg(long, value_name = "N.N.N", conflicts_with = "all", value_parser = course)]
+    course: Option<Course>,
+    /// Leave a rule of ours out; by way of scripts/teeth
+    #[arg(long, value_name = "RULE", value_parser = super::tooth)]
+    without: Option<Tooth>,
+}
+
+/// Which way is taken at each fork.
+#[derive(Debug, Clone)]
+struct Course(Vec<usize>);
+
+/// Searches what is asked for, or tells a course of it.
+pub(super) fn run(asked: Asked) -> Result<ExitCode, String> {
+    let scopes = asked.scopes()?;
+    if let Some(rule) = asked.without {
         if !teeth::IN_THIS_BUILD {
             return Err("this build cannot leave rules out; scripts/teeth makes one that can".to_owned());
         }
-        teeth::leave_out(teeth::named(rule).ok_or(format!("no rule is called {rule}"))?);
+        teeth::leave_out(rule);
     }
-    let mut scopes = scope::all();
-    match (own, name) {
-        (Some(own), _) => scopes = vec![own],
-        (None, Some(name)) => {
-            scopes.retain(|scope| scope.name == Some(&*name));
-            scopes.first().ok_or(format!("no scope is called {name}"))?;
+    match (&asked.course, &scopes[..]) {
+        (None, _) => {
+            let mut bounds = Bounds::default();
+            bounds.states = asked.states.unwrap_or(bounds.states);
+            search_all(&scopes, bounds, asked.without)
         }
-        (None, None) => scopes.retain(|scope| all || scope.in_gate),
+        (Some(Course(choices)), [scope]) => {
+            show(scope, choices, asked.without)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        (Some(_), _) => Err("--course needs the scope that it belongs to".to_owned()),
     }
-    let mut bounds = Bounds::default();
-    bounds.states = most.map_or(bounds.states, |most| most as usize);
-    let Some(course) = course else { return run(&scopes, bounds, without.as_deref()) };
-    let choices: Result<Vec<usize>, _> = course.split('.').map(str::parse).collect();
-    let choices = choices.map_err(|_| format!("--course {course}: not N.N.N"))?;
-    match &scopes[..] {
-        [scope] => show(scope, &choices, without.as_deref())?,
-        _ => return Err("--course needs its scope".to_owned()),
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
-/// A scope of the caller's own.
-fn own_scope(rest: &mut Rest) -> Result<Option<Scope>, String> {
-    let layout = rest.value("--layout")?.map(|name| name.parse::<Layout>()).transpose();
-    let layout = layout.map_err(|error| error.to_string())?;
-    let (contenders, settled) = (rest.number("--contenders")?, rest.number("--settled")?);
-    let names = rest.value("--faults")?;
-    let Some(contenders) = contenders else { return Ok(None) };
-    if !(1..=4).contains(&contenders) {
-        return Err(format!("--contenders {contenders}: from 1 to 4"));
+impl Asked {
+    fn scopes(&self) -> Result<Vec<Scope>, String> {
+        if let Some(contenders) = self.contenders.map(usize::from) {
+            return Ok(vec![Scope::new(self.layout, contenders, self.settled.min(contenders), &self.faults)]);
+        }
+        let mut scopes = scope::all();
+        let names: Vec<_> = scopes.iter().filter_map(|scope| scope.name).collect();
+        match self.scope.as_deref() {
+            Some(name) if !names.contains(&name) => {
+                return Err(format!("no scope is called {name}; there are {}", names.join(", ")));
+            }
+            Some(name) => scopes.retain(|scope| scope.name == Some(name)),
+            None => scopes.retain(|scope| self.all || scope.in_gate),
+        }
+        Ok(scopes)
     }
-    let mut faults = Vec::new();
-    for name in names.iter().flat_map(|names| names.split(',')).filter(|name| !name.is_empty()) {
-        let known = Fault::ALL.into_iter().find(|fault| format!("{fault:?}") == name);
-        faults.push(known.ok_or(format!("no such fault: {name}; there are {:?}", Fault::ALL))?);
-    }
-    let settled = settled.unwrap_or(0).min(contenders) as usize;
-    Ok(Some(Scope::new(layout.unwrap_or_default(), contenders as usize, settled, &faults)))
+}
+
+fn fault(name: &str) -> Result<Fault, String> {
+    let known = Fault::ALL.into_iter().find(|fault| format!("{fault:?}") == name);
+    known.ok_or_else(|| format!("there are {:?}", Fault::ALL))
+}
+
+fn course(value: &str) -> Result<Course, &'static str> {
+    let choices: Result<_, _> = value.split('.').map(str::parse).collect();
+    choices.map(Course).map_err(|_| "numbers with dots between them")
 }
 
 /// Searches these, one after the other, until something goes wrong.
-fn run(scopes: &[Scope], bounds: Bounds, without: Option<&str>) -> Result<ExitCode, String> {
+fn search_all(scopes: &[Scope], bounds: Bounds, without: Option<Tooth>) -> Result<ExitCode, String> {
     println!(
         "| scope | states | transitions | let rest | depth | seconds | |\n|---|---|---|---|---|---|---|"
     );
@@ -102,7 +135,7 @@ fn run(scopes: &[Scope], bounds: Bounds, without: Option<&str>) -> Result<ExitCo
 }
 
 /// Tells the course of these choices.
-fn show(scope: &Scope, choices: &[usize], without: Option<&str>) -> Result<(), String> {
+fn show(scope: &Scope, choices: &[usize], without: Option<Tooth>) -> Result<(), String> {
     let (lines, wrong) = tell(scope, choices)?;
     println!("\n{scope}, which may bring {:?}\n", scope.faults);
     lines.iter().for_each(|line| println!("{line}"));
@@ -112,7 +145,7 @@ fn show(scope: &Scope, choices: &[usize], without: Option<&str>) -> Result<(), S
     }
     let path: Vec<String> = choices.iter().map(usize::to_string).collect();
     let command = match without {
-        Some(rule) => format!("scripts/teeth exhaust --without {rule}"),
+        Some(rule) => format!("scripts/teeth exhaust --without {rule:?}"),
         None => "cargo run --release -p elector-sim -- exhaust".to_owned(),
     };
     println!("again: {command} {scope} --course {}", path.join("."));

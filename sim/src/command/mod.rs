@@ -8,113 +8,107 @@ mod seed;
 mod teeth;
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Parser;
 use elector_sim::plan::Rules;
+use elector_teeth::Tooth;
 
-pub(crate) const USAGE: &str = "\
-usage: elector-sim run [--seeds FROM..TO] [--threads N]   play seeds; the first that goes wrong is shrunk and told
-       elector-sim seed N [--whole] [--keep]              tell the story of one seed, shrunk if it goes wrong
-       elector-sim peers [--seeds FROM..TO]               the same faults under other programs' rules
-       elector-sim picture N --out FILE [--rules curator|one-znode]        one seed as an SVG
-       elector-sim picture --record FILE --out FILE                        a real run's record as an SVG
-       elector-sim teeth [--only NAME] [--share N --offset K] [--most N]   rules left out, and which seed notices
-       elector-sim exhaust [--all | --scope NAME] [--states MOST]   all courses of events at small scopes
-       elector-sim exhaust --contenders N [--settled N] [--layout L] [--faults F,F]   the same at a scope of your own
-       elector-sim exhaust <scope> --course N.N.N                   one of these courses, told
-                           --without RULE                           the same with a rule left out";
-
-/// Runs the command that these arguments name.
-pub(crate) fn run(args: &[String]) -> Result<ExitCode, String> {
-    let (command, rest) = args.split_first().ok_or("which command?")?;
-    let mut rest = Rest(rest.to_vec());
-    let code = match command.as_str() {
-        "run" => {
-            let seeds = rest.seeds(0..1_000)?;
-            let threads = rest.number("--threads")?.unwrap_or(2);
-            rest.nothing_more()?;
-            runs::run(seeds, threads as usize)
-        }
-        "seed" => {
-            let (whole, keep) = (rest.flag("--whole"), rest.flag("--keep"));
-            let seed = rest.positional()?.ok_or("which seed?")?;
-            rest.nothing_more()?;
-            seed::tell(seed, whole, keep)
-        }
-        "peers" => {
-            let seeds = rest.seeds(0..10_000)?;
-            rest.nothing_more()?;
-            peers::compare(seeds)
-        }
-        "picture" => {
-            let rules = match rest.value("--rules")?.as_deref() {
-                None => Rules::Ours,
-                Some("curator") => Rules::Curator,
-                Some("one-znode") => Rules::OneZnode,
-                Some(other) => return Err(format!("no such rules: {other}")),
-            };
-            let out = rest.value("--out")?.ok_or("--out names the file to be written")?;
-            if let Some(file) = rest.value("--record")? {
-                rest.nothing_more()?;
-                return picture::draw_record(&file, &out);
-            }
-            let seed = rest.positional()?.ok_or("which seed?")?;
-            rest.nothing_more()?;
-            return picture::draw(seed, rules, &out);
-        }
-        "teeth" => {
-            let only = rest.value("--only")?;
-            let share = rest.number("--share")?.unwrap_or(1).max(1);
-            let offset = rest.number("--offset")?.unwrap_or(0);
-            let most = rest.number("--most")?.unwrap_or(3_000);
-            rest.nothing_more()?;
-            return teeth::show(only.as_deref(), share, offset, most);
-        }
-        "exhaust" => return exhaust::read(rest),
-        other => return Err(format!("no such command: {other}")),
-    };
-    Ok(code)
+/// Plays the library in simulated worlds; docs/simulation.md says what they are, and what must hold in them.
+///
+/// Ends with 0 where nothing was wrong, with 1 where something was, and with 2 where it was not told what to do.
+#[derive(Debug, Parser)]
+#[command(name = "elector-sim", arg_required_else_help = true)]
+pub(crate) enum Command {
+    /// Play seeds; the first that goes wrong is shrunk and told
+    Run {
+        /// The first seed, and the one behind the last
+        #[arg(long, value_name = "FROM..TO", default_value = "0..1000", value_parser = seeds)]
+        seeds: Range<u64>,
+        /// How many are played at a time
+        #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=1024))]
+        threads: u64,
+    },
+    /// Tell the story of one seed, shrunk if it goes wrong
+    Seed {
+        seed: u64,
+        /// With all faults, also if fewer are enough
+        #[arg(long)]
+        whole: bool,
+        /// Print also what sim/tests/kept.rs keeps of it
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Play the same faults under other programs' rules
+    Peers {
+        /// The first seed, and the one behind the last
+        #[arg(long, value_name = "FROM..TO", default_value = "0..10000", value_parser = seeds)]
+        seeds: Range<u64>,
+    },
+    /// Draw one seed, or the record of a real run, as an SVG
+    Picture {
+        #[arg(required_unless_present = "record")]
+        seed: Option<u64>,
+        /// What a test of overlap has kept in this file
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "rules"])]
+        record: Option<PathBuf>,
+        /// The file to be written
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// By whose rules the contenders go
+        #[arg(long, default_value = "ours", value_parser = rules)]
+        rules: Rules,
+    },
+    /// Leave rules of ours out, one after the other, and say what notices; by way of scripts/teeth
+    Teeth {
+        /// This rule
+        #[arg(long, value_name = "RULE", value_parser = tooth)]
+        only: Option<Tooth>,
+        /// Each N-th rule
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+        share: u64,
+        /// The first of them, from 0
+        #[arg(long, value_name = "K", default_value_t = 0)]
+        offset: u64,
+        /// How many seeds are played before a rule counts as not noticed
+        #[arg(long, value_name = "N", default_value_t = 3_000)]
+        most: u64,
+    },
+    /// Go through all courses of events at small scopes
+    Exhaust(exhaust::Asked),
 }
 
-/// Arguments that were not read yet.
-struct Rest(Vec<String>);
-
-impl Rest {
-    fn flag(&mut self, name: &str) -> bool {
-        let before = self.0.len();
-        self.0.retain(|arg| arg != name);
-        self.0.len() < before
-    }
-
-    fn value(&mut self, name: &str) -> Result<Option<String>, String> {
-        let Some(at) = self.0.iter().position(|arg| arg == name) else { return Ok(None) };
-        self.0.remove(at);
-        if at == self.0.len() {
-            return Err(format!("{name} needs a value"));
+impl Command {
+    /// Does it.
+    pub(crate) fn run(self) -> Result<ExitCode, String> {
+        match self {
+            Command::Run { seeds, threads } => Ok(runs::run(seeds, threads)),
+            Command::Seed { seed, whole, keep } => Ok(seed::tell(seed, whole, keep)),
+            Command::Peers { seeds } => Ok(peers::compare(seeds)),
+            Command::Picture { seed: Some(seed), out, rules, .. } => picture::draw(seed, rules, &out),
+            Command::Picture { record: Some(file), out, .. } => picture::draw_record(&file, &out),
+            Command::Picture { .. } => Err("which seed, or which record?".to_owned()),
+            Command::Teeth { only, share, offset, most } => teeth::show(only, share, offset, most),
+            Command::Exhaust(asked) => exhaust::run(asked),
         }
-        Ok(Some(self.0.remove(at)))
     }
+}
 
-    fn number(&mut self, name: &str) -> Result<Option<u64>, String> {
-        let value = self.value(name)?;
-        value.map(|value| value.parse().map_err(|_| format!("{name} {value}: not a number"))).transpose()
-    }
+fn seeds(value: &str) -> Result<Range<u64>, &'static str> {
+    let ends = value.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    ends.filter(|ends: &Range<u64>| !ends.is_empty()).ok_or("two numbers, the lower one first, as in 0..1000")
+}
 
-    fn seeds(&mut self, default: Range<u64>) -> Result<Range<u64>, String> {
-        let Some(value) = self.value("--seeds")? else { return Ok(default) };
-        let ends = value.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
-        ends.filter(|ends: &Range<u64>| !ends.is_empty()).ok_or(format!("--seeds {value}: not FROM..TO"))
+fn rules(value: &str) -> Result<Rules, &'static str> {
+    match value {
+        "ours" => Ok(Rules::Ours),
+        "curator" => Ok(Rules::Curator),
+        "one-znode" => Ok(Rules::OneZnode),
+        _ => Err("there are ours, curator and one-znode"),
     }
+}
 
-    fn positional(&mut self) -> Result<Option<u64>, String> {
-        if self.0.is_empty() {
-            return Ok(None);
-        }
-        let value = self.0.remove(0);
-        value.parse().map(Some).map_err(|_| format!("{value}: not a number"))
-    }
-
-    fn nothing_more(&self) -> Result<(), String> {
-        self.0.first().map_or(Ok(()), |more| Err(format!("what is {more}?")))
-    }
+fn tooth(value: &str) -> Result<Tooth, &'static str> {
+    elector_sim::teeth::named(value).ok_or("no rule is called so; docs/teeth.md has them all")
 }

@@ -14,12 +14,12 @@ use super::seed;
 /// Below so many seeds nothing is said of what should have been seen.
 const ENOUGH: u64 = 1_000;
 
-pub(super) fn run(seeds: Range<u64>, threads: usize) -> ExitCode {
+pub(super) fn run(seeds: Range<u64>, threads: u64) -> ExitCode {
     let began = Instant::now();
     let (next, stop) = (AtomicU64::new(seeds.start), AtomicBool::new(false));
     let (tally, wrong) = (Mutex::new(Tally::default()), Mutex::new(None::<u64>));
     std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
+        for _ in 0..threads {
             scope.spawn(|| {
                 let mut own = Tally::default();
                 while !stop.load(Ordering::Relaxed) {

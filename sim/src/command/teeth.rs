@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use elector_sim::teeth::{self, Catcher};
 use elector_teeth::Tooth;
 
-/// `only`: the rule of this name; `share`: each so-many-th rule, beginning with the `offset`th.
-pub(super) fn show(only: Option<&str>, share: u64, offset: u64, most: u64) -> Result<ExitCode, String> {
+/// `only`: this rule; `share`: each so-many-th rule, beginning with the `offset`th.
+pub(super) fn show(only: Option<Tooth>, share: u64, offset: u64, most: u64) -> Result<ExitCode, String> {
     if !teeth::IN_THIS_BUILD {
         return Err("this build cannot leave rules out; scripts/teeth makes one that can".to_owned());
     }
     let tried: Vec<Tooth> = match only {
-        Some(only) => vec![teeth::named(only).ok_or(format!("no rule is called {only}"))?],
+        Some(only) => vec![only],
         None => {
             let turn = |(at, tooth): (usize, &Tooth)| (at as u64 % share == offset % share).then_some(*tooth);
             Tooth::ALL.iter().enumerate().filter_map(turn).collect()

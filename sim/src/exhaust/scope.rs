@@ -132,11 +132,8 @@ impl fmt::Display for Scope {
         }
         let Scope { layout, contenders, settled, .. } = self;
         let faults: Vec<String> = self.faults.iter().map(|fault| format!("{fault:?}")).collect();
-        write!(
-            f,
-            "--layout {layout} --contenders {contenders} --settled {settled} --faults {}",
-            faults.join(",")
-        )
+        write!(f, "--layout {layout} --contenders {contenders} --settled {settled}")?;
+        if faults.is_empty() { Ok(()) } else { write!(f, " --faults {}", faults.join(",")) }
     }
 }
 

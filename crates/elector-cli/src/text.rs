@@ -66,6 +66,11 @@ pub(crate) fn shown_name(id: &str) -> String {
     if id.is_empty() { "(no name)".into() } else { escape(id) }
 }
 
+/// That this contender's znode stays when its maker is gone; `more`: said of others like it.
+pub(crate) fn never_goes(id: &str, more: &str) -> String {
+    format!("{}'s znode is not ephemeral{more}: it never goes by itself", shown_name(id))
+}
+
 /// A setting as it could be typed: `10s`, `500ms`.
 pub(crate) fn setting(duration: Duration) -> String {
     let ms = duration.as_millis();

@@ -7,6 +7,7 @@ use common::{
 };
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
+use zk_ensemble::{Kind, Onlooker};
 
 #[test]
 fn the_next_in_line_leads_after_a_kill_and_after_a_planned_stop() {
@@ -66,6 +67,30 @@ fn two_contenders_of_one_name_are_told_apart() {
     assert!(number_after(&second.wait_for("leading with token"), "token") > token);
     second.signal(Signal::TERM);
     assert_eq!((first.end(LONG), second.end(LONG)), (Some(0), Some(0)));
+}
+
+/// Somebody's znode outlives its maker: whoever waits behind it waits for an operator, and is told so.
+#[test]
+fn waiting_behind_a_znode_that_never_goes_is_warned_of() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let mut onlooker = Onlooker::connect(server.servers()[0].address()).expect("a session");
+    onlooker.create("/lasting", b"", Kind::Persistent).expect("made");
+    let lasting = "/lasting/_c_0f8fad5b-d9cb-469f-a165-70867728950e-latch-";
+    let made = onlooker.create(lasting, b"old cron job", Kind::PersistentSequential).expect("made");
+    let mut contender = Elector::run(&server.connect_string(), "one", SHORT)
+        .word("/lasting")
+        .script("exec sleep 1000")
+        .start();
+    contender.wait_for("warning: old cron job's znode is not ephemeral: it never goes by itself");
+    contender.wait_for("waiting, 2nd of 2, behind old cron job (leads with token");
+    onlooker.delete(&made).expect("deleted");
+    contender.wait_for("leading with token");
+    contender.signal(Signal::TERM);
+    assert_eq!(contender.end(LONG), Some(0), "{}", contender.said());
+    onlooker.close().expect("closed");
 }
 
 #[test]

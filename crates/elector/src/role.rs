@@ -51,6 +51,9 @@ pub struct Neighbour {
     pub id: String,
     /// Its fencing token, should it lead.
     pub token: Token,
+    /// Whether its znode goes with its session. One that does not stays until somebody deletes it, and nobody behind
+    /// it leads until then.
+    pub ephemeral: bool,
 }
 
 /// Something for a log. Notices are dropped, oldest first, for whoever does not read them.

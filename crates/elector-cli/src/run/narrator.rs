@@ -5,8 +5,8 @@
 
 use crate::local::{self, Site};
 use crate::log::{About, Entry, Level};
-use crate::text::{compact, escape, ordinal, session};
-use elector::{Neighbour, Notice, Place, Role};
+use crate::text::{compact, escape, never_goes, ordinal, session};
+use elector::{Neighbour, Notice, Place, Role, Token};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -24,6 +24,8 @@ pub(super) struct Narrator {
     own_id: String,
     /// Whether it was said that somebody else has our name.
     twin_said: bool,
+    /// Of whom it was said that its znode never goes by itself.
+    stuck_said: Option<Token>,
     /// Since when no server answers.
     unreachable_since: Option<Instant>,
     /// When it was last said.
@@ -99,6 +101,7 @@ impl Narrator {
             at: At::of(site),
             own_id: own_id.to_string(),
             twin_said: false,
+            stuck_said: None,
             unreachable_since: None,
             unreachable_said: None,
             hosting_said: None,
@@ -203,13 +206,16 @@ impl Narrator {
     /// What a change of the place in the queue is worth saying.
     pub(super) fn role(&mut self, role: &Role, now: Instant) -> Vec<Entry> {
         let mut entries = Vec::new();
-        if let Role::Waiting { behind: Some(neighbour), .. } = role
-            && neighbour.id == self.own_id
-            && !self.twin_said
-        {
-            self.twin_said = true;
-            let message = format!("another contender is called {} as well", escape(&self.own_id));
-            entries.push(entry(Level::Warn, About::Error, message));
+        if let Role::Waiting { behind: Some(neighbour), .. } = role {
+            if neighbour.id == self.own_id && !self.twin_said {
+                self.twin_said = true;
+                let message = format!("another contender is called {} as well", escape(&self.own_id));
+                entries.push(entry(Level::Warn, About::Error, message));
+            }
+            if !neighbour.ephemeral && self.stuck_said != Some(neighbour.token) {
+                self.stuck_said = Some(neighbour.token);
+                entries.push(entry(Level::Warn, About::Error, never_goes(&neighbour.id, "")));
+            }
         }
         entries.extend(self.place(role, now));
         entries
@@ -321,7 +327,7 @@ mod tests {
 
     fn neighbour(id: &str) -> Option<Neighbour> {
         let token = "4294967310".parse().expect("a token");
-        Some(Neighbour { id: id.into(), token })
+        Some(Neighbour { id: id.into(), token, ephemeral: true })
     }
 
     fn waiting(ahead: usize, contenders: usize, behind: Option<Neighbour>) -> Role {
@@ -379,6 +385,17 @@ mod tests {
         assert_eq!(told[0].message, "another contender is called me as well");
         assert_eq!(told.len(), 2);
         assert_eq!(narrator.role(&waiting(1, 3, neighbour("me")), now).len(), 1);
+    }
+
+    #[test]
+    fn a_neighbour_that_never_goes_is_told_of_once() {
+        let now = Instant::now();
+        let mut narrator = narrator("zk1");
+        let stuck = || neighbour("old").map(|neighbour| Neighbour { ephemeral: false, ..neighbour });
+        let told = narrator.role(&waiting(1, 2, stuck()), now);
+        assert_eq!(told[0].message, "old's znode is not ephemeral: it never goes by itself");
+        assert_eq!(told.len(), 2);
+        assert_eq!(narrator.role(&waiting(1, 3, stuck()), now).len(), 1);
     }
 
     #[test]

@@ -96,5 +96,5 @@ pub(crate) fn never_gone(snapshot: &Snapshot) -> Option<String> {
         0 => String::new(),
         more => format!(" (nor are {more} more)"),
     };
-    Some(format!("{}'s znode is not ephemeral{more}: it never goes by itself", text::shown_name(&name)))
+    Some(text::never_goes(&name, &more))
 }

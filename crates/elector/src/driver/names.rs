@@ -54,7 +54,9 @@ impl<C: Connector, K: Clock> Driver<C, K> {
             self.step(Input::Withdraw);
         } else if let Ok(Response::Data { data, stat }) = outcome {
             let id = String::from_utf8_lossy(&data.unwrap_or_default()).into_owned();
-            self.neighbours.answer = Token::from_czxid(stat.czxid).map(|token| Neighbour { id, token });
+            let ephemeral = stat.ephemeral_owner != 0;
+            self.neighbours.answer =
+                Token::from_czxid(stat.czxid).map(|token| Neighbour { id, token, ephemeral });
         }
     }
 }

@@ -96,7 +96,13 @@ impl Keeper {
         let (done, ended) = sync_channel(1);
         let now = Instant::now();
         let shared_too = Arc::clone(&shared);
-        let watch = Watch { shared: shared_too, before, warden: None, next_try: now, next_clearing: now };
+        let watch = Watch {
+            shared: shared_too,
+            before,
+            warden: None,
+            next_try: now,
+            next_clearing: now + CLEAR_EVERY,
+        };
         std::thread::Builder::new().name("keeper".into()).spawn(move || {
             // The thread starts the warden, so that its end and not that of a runtime's thread is the parent's death.
             watch.run(ready);
@@ -238,7 +244,6 @@ impl Watch {
     fn run(mut self, ready: impl FnOnce(io::Result<()>)) {
         // With this, what the dead had left until now is cleared away.
         self.shared.containment.get_or_init(Containment::establish);
-        self.next_clearing = Instant::now() + CLEAR_EVERY;
         let started = self.start();
         let mut over = started.is_err();
         ready(started);

@@ -226,6 +226,8 @@ fn who_was_moved_into_the_control_group_is_killed_when_the_program_has_ended() {
             .expect("it is ours");
     }
     run.signal(Signal::USR1);
+    run.wait_for("resigned");
+    assert_eq!(is_there(stranger.pid().into()), !level.contains("the control group"), "{level}");
     assert_eq!(run.end(LONG), Some(4), "{}", run.said());
 }
 

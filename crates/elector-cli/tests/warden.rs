@@ -135,6 +135,8 @@ fn c3_without_the_process_that_keeps_it_the_program_is_stopped_and_the_term_give
         let led = run.wait_for("leading with token");
         run.wait_for_output("runaway");
         let program = number_after(&led, "pid");
+        let before = survivors("unkept");
+        assert!(before.len() > 2 && before.contains(&program), "{before:?}");
         signal_process(parent_of(program), signal);
         let began = Instant::now();
         wait_until_gone(program, NOTICED);
@@ -144,8 +146,9 @@ fn c3_without_the_process_that_keeps_it_the_program_is_stopped_and_the_term_give
         assert!(began.elapsed() <= NOTICED, "{:?}", began.elapsed());
         let again = run.wait_for("leading with token");
         assert!(number_after(&again, "token") > number_after(&led, "token"), "{again}");
+        let left: Vec<_> = before.into_iter().filter(|pid| is_there(*pid)).collect();
+        assert_eq!(left, [], "a new term's program runs beside the old one's");
         run.wait_for_output("runaway");
-        // Only what the new term started is there.
         let program = number_after(&again, "pid");
         assert!(survivors("unkept").contains(&program));
         run.signal(Signal::TERM);
@@ -184,13 +187,15 @@ fn c3_the_process_that_will_keep_the_program_is_replaced_while_waiting() {
     wait_until_all_gone("behind", TREE_DEAD);
 }
 
-/// A stopped keeper hears of elector's death, and does what it is there for.
+/// A stopped keeper hears of elector's death, and does what it is there for. The kernel wakes it for a reason of its
+/// own as well, unless somebody of elector's session adopts it, as this test does.
 #[test]
 fn c3_elector_killed_while_the_process_that_keeps_the_program_is_stopped() {
     if !zk_ensemble::require() {
         return;
     }
     let server = shared_server();
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).expect("no right is needed");
     let mut run = start(&server.connect_string(), "both-stopped", "/both-stopped", SHORT);
     let program = until_leading(&mut run);
     run.signal(Signal::STOP); // so that it does not notice

@@ -317,7 +317,7 @@ impl Lines {
         Lines { shared, looked_at: 0 }
     }
 
-    fn wait_for(&mut self, part: &str) -> String {
+    pub(crate) fn wait_for(&mut self, part: &str) -> String {
         let until = Instant::now() + LONG;
         let mut text = self.shared.0.lock().expect("no panic while held");
         loop {

@@ -51,6 +51,9 @@ pub const fn catcher(tooth: Tooth) -> Catcher {
     const fn story(name: &'static str) -> Catcher {
         Test("elector-core", "stories", name)
     }
+    const fn kept(name: &'static str) -> Catcher {
+        Test("elector-cli", "kept", name)
+    }
     match tooth {
         Tooth::BaseFromReceipt | Tooth::LagFromSending => Test("elector-core", "lib", LEASE),
         Tooth::LateAnswerRevives => story("connection::a_late_answer_revives_nothing_and_moves_no_deadline"),
@@ -85,6 +88,26 @@ pub const fn catcher(tooth: Tooth) -> Catcher {
             "elector-cli",
             "containment",
             "c6_a_program_that_forks_while_elector_is_killed_is_gone_in_time",
+        ),
+        Tooth::LateStart | Tooth::OtherTermsDeadline => {
+            kept("a_start_that_comes_after_its_deadline_starts_nothing")
+        }
+        Tooth::SpentTermRevived => kept("a_term_whose_deadline_has_passed_gets_no_program_again"),
+        Tooth::DeadlineLeftToElector | Tooth::DeadlineNotAwaited => {
+            kept("at_the_deadline_the_program_is_killed")
+        }
+        Tooth::TimerSleepsToo => kept("the_timer_of_the_deadline_goes_on_while_the_machine_sleeps"),
+        Tooth::NoKillMargin => kept("the_deadline_that_elector_hands_on_leaves_time_to_die"),
+        Tooth::GraceWithoutEnd | Tooth::StopProlonged => {
+            kept("a_stop_kills_after_its_grace_and_a_later_one_prolongs_nothing")
+        }
+        Tooth::ProgramsEndIsAll => kept("the_end_is_told_when_nothing_is_left"),
+        Tooth::ElectorsEndIgnored => kept("without_elector_all_that_came_of_the_program_is_killed_at_once"),
+        Tooth::ClosedBeforeGone => Test("elector-cli", "warden", "c1_no_runaway_outlives_a_killed_elector"),
+        Tooth::StoppedKeeperLeft | Tooth::OrphansLeft => Test(
+            "elector-cli",
+            "warden",
+            "c3_without_the_process_that_keeps_it_the_program_is_stopped_and_the_term_given_up",
         ),
         _ => Seeds,
     }

@@ -139,6 +139,34 @@ teeth! {
     NoParentDeathSignal,
     /// What the program has started is killed long after the program itself.
     TreeKilledLate,
+    /// A program is started although its deadline has passed.
+    LateStart,
+    /// A term whose deadline has passed gets a program again where it is given a later one.
+    SpentTermRevived,
+    /// A deadline that was written for another term counts.
+    OtherTermsDeadline,
+    /// The deadline is acted upon by elector alone, and not by the process that keeps the program.
+    DeadlineLeftToElector,
+    /// Nobody wakes for the deadline; it is seen when something else happens.
+    DeadlineNotAwaited,
+    /// The timer of the deadline stands still while the machine sleeps.
+    TimerSleepsToo,
+    /// The program is killed at the end of the lease, with no time left in which to die.
+    NoKillMargin,
+    /// What outlives the grace of a stop is not killed.
+    GraceWithoutEnd,
+    /// A later stop prolongs the grace of an earlier one.
+    StopProlonged,
+    /// The program's own end counts as the end of all that it started.
+    ProgramsEndIsAll,
+    /// The program goes on when elector has died.
+    ElectorsEndIgnored,
+    /// A dead elector's session is closed while its program is still to be killed.
+    ClosedBeforeGone,
+    /// A process that keeps the program and is stopped is left as it is.
+    StoppedKeeperLeft,
+    /// A new term begins while what a killed keeping process left is there.
+    OrphansLeft,
 }
 
 /// Whether this rule is left out.

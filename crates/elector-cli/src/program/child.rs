@@ -93,7 +93,8 @@ impl Child {
                 self.begin(now, grace);
             }
             (Stop::Within(grace), Phase::Stopping { kill_at }) => {
-                self.phase = Phase::Stopping { kill_at: kill_at.min(now.saturating_add(grace)) };
+                let earlier = if bites(Tooth::StopProlonged) { Duration::MAX } else { kill_at };
+                self.phase = Phase::Stopping { kill_at: earlier.min(now.saturating_add(grace)) };
             }
         }
     }
@@ -138,6 +139,7 @@ impl Child {
     pub(super) fn advance(&mut self, now: Duration, no_child_left: bool, group: Option<&Group>) -> Progress {
         if let Phase::Stopping { kill_at } = self.phase
             && now >= kill_at
+            && !bites(Tooth::GraceWithoutEnd)
         {
             self.kill(Killed::Grace, now);
         }
@@ -149,7 +151,8 @@ impl Child {
                 _ => Progress::There,
             };
         };
-        if no_child_left && group.is_none_or(Group::is_empty) {
+        let nothing_left = no_child_left && group.is_none_or(Group::is_empty);
+        if nothing_left || bites(Tooth::ProgramsEndIsAll) {
             let stopping_took = self.stopping_since.map(|since| now.saturating_sub(since));
             return Progress::Gone(Gone { ended, killed: self.killed, stopping_took, at: now });
         }
@@ -168,6 +171,7 @@ impl Child {
 
     /// When to look again at the latest, with the deadline at this instant.
     pub(super) fn next_look(&self, now: Duration, deadline: Duration) -> Duration {
+        let deadline = if bites(Tooth::DeadlineNotAwaited) { Duration::MAX } else { deadline };
         let soon = now.saturating_add(LOOK_EVERY);
         match self.phase {
             Phase::Killing { since } if now.saturating_sub(since) < STUCK_AFTER => soon,

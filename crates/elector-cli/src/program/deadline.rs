@@ -8,6 +8,7 @@
 
 use super::shared;
 use elector::LeaseClock;
+use elector_teeth::{Tooth, bites};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -33,7 +34,8 @@ pub(super) struct Record {
 impl Record {
     /// The deadline of this term; in the past where the word is about another.
     pub(super) fn deadline(&self, token: u64) -> Duration {
-        if self.token == token { Duration::from_nanos(self.deadline) } else { Duration::ZERO }
+        let ours = self.token == token || bites(Tooth::OtherTermsDeadline);
+        if ours { Duration::from_nanos(self.deadline) } else { Duration::ZERO }
     }
 
     /// When the supervisor last wrote.

@@ -14,6 +14,7 @@ use super::timer::timespec;
 use super::tree::{self, Process};
 use super::{Containment, Event, NotStarted, Spec, Stop, sweep, warden};
 use elector::LeaseClock;
+use elector_teeth::{Tooth, bites};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_send_signal};
@@ -356,6 +357,9 @@ impl Watch {
                         continue;
                     };
                     if status.stopped() {
+                        if bites(Tooth::StoppedKeeperLeft) {
+                            continue;
+                        }
                         // Its end is the parent's death to the program, and brings the others to us.
                         let _ = pidfd_send_signal(&warden.handle, Signal::KILL);
                     } else {
@@ -386,7 +390,7 @@ impl Watch {
             Line::Down { .. } => (false, false),
             Line::Over => (true, true),
         };
-        if busy {
+        if busy && !bites(Tooth::OrphansLeft) {
             let tell_stuck = |left| (self.shared.tell)(Event::Stuck { left });
             sweep::all_below(&self.before, self.shared.group(), tell_stuck);
         }

@@ -1,6 +1,7 @@
 //! A timer on the lease's clock, to be polled.
 
 use elector::LeaseClock;
+use elector_teeth::{Tooth, bites};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
@@ -11,8 +12,8 @@ use std::time::Duration;
 /// A timer that is not set, closed on exec.
 pub(super) fn create(clock: LeaseClock) -> io::Result<OwnedFd> {
     let clock = match clock {
-        LeaseClock::Boot => TimerfdClockId::Boottime,
-        LeaseClock::Monotonic => TimerfdClockId::Monotonic,
+        LeaseClock::Boot if !bites(Tooth::TimerSleepsToo) => TimerfdClockId::Boottime,
+        LeaseClock::Boot | LeaseClock::Monotonic => TimerfdClockId::Monotonic,
     };
     Ok(timerfd_create(clock, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?)
 }

@@ -16,6 +16,7 @@ use super::{Event, Killed, NotStarted, Spec, closer, timer};
 use crate::exit;
 use crate::signals::hear_nothing;
 use elector::LeaseClock;
+use elector_teeth::{Tooth, bites};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions};
@@ -165,7 +166,7 @@ impl Warden {
         let now = self.clock.now();
         if now >= deadline {
             self.spent = self.spent.max(Some(child.token));
-            if !child.is_being_killed() {
+            if !child.is_being_killed() && !bites(Tooth::DeadlineLeftToElector) {
                 child.kill(Killed::Deadline, now);
             }
         }
@@ -193,8 +194,12 @@ impl Warden {
 
     fn be_alone(&mut self) {
         self.alone = true;
+        if bites(Tooth::ClosedBeforeGone) {
+            self.close_session();
+        }
         let now = self.clock.now();
-        if let Some(child) = self.child.as_mut().filter(|child| !child.is_being_killed()) {
+        let goes_on = bites(Tooth::ElectorsEndIgnored);
+        if let Some(child) = self.child.as_mut().filter(|child| !child.is_being_killed() && !goes_on) {
             child.kill(Killed::Asked, now);
         }
     }
@@ -204,7 +209,9 @@ impl Warden {
             return self.tell(&Event::NotStarted(NotStarted::Failed("a program is there already".into())));
         }
         let deadline = self.deadline.read().deadline(token);
-        if self.clock.now() >= deadline || self.spent.is_some_and(|spent| token <= spent) {
+        let late = self.clock.now() >= deadline && !bites(Tooth::LateStart);
+        let spent = self.spent.is_some_and(|spent| token <= spent) && !bites(Tooth::SpentTermRevived);
+        if late || spent {
             return self.tell(&Event::NotStarted(NotStarted::TooLate));
         }
         let (pid, handle) = match self.launch(token) {

@@ -5,6 +5,7 @@ use super::term::{Action, Finish, Input, Rules, Term};
 use super::{CONFIRM_LIMIT, KILL_MARGIN, Run, hosting, next_notice};
 use crate::log::{About, Entry, Level};
 use elector::{Leadership, Lost, Token};
+use elector_teeth::{Tooth, bites};
 use std::time::Duration;
 
 /// How often the lease's progress is handed to the keeper. What it does not know yet only makes it act early; and
@@ -118,7 +119,8 @@ impl Run<'_> {
     fn renew(&self, leadership: &Leadership, course: &mut Course) {
         let (now, left) = (self.keeper.clock().now(), leadership.remaining());
         course.lease(now, left);
-        self.keeper.renew(leadership.token().get(), now + left.saturating_sub(KILL_MARGIN));
+        let margin = if bites(Tooth::NoKillMargin) { Duration::ZERO } else { KILL_MARGIN };
+        self.keeper.renew(leadership.token().get(), now + left.saturating_sub(margin));
     }
 
     fn narrate_term(&mut self, notice: &elector::Notice, token: &str, ending: bool) {

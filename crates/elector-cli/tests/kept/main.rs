@@ -9,6 +9,7 @@ use common::{
     Elector, LONG, SHORT, is_there, keeping_of, shared_server, signal_process, survivors, wait_until_all_gone,
 };
 use rustix::process::Signal;
+use std::os::unix::process::CommandExt;
 use std::time::Duration;
 use warden::{Killed, Told, Warden, clock_of, deadline_handed_to};
 use zk_ensemble::{Proxy, boot_time};
@@ -18,6 +19,8 @@ const FAR: Duration = Duration::from_secs(600);
 const SOON: Duration = Duration::from_millis(400);
 /// What is allowed from SIGKILL to the tree's end: K of the lease's arithmetic.
 const KILL_MARGIN: Duration = Duration::from_millis(500);
+/// The number of the clock that goes on while the machine sleeps.
+const BOOTTIME: &str = "7";
 const STUBBORN: &str = "trap '' TERM; echo ready; while :; do sleep 0.05; done";
 /// A process that left the program's group and session is there as well.
 const RUNAWAY: &str = "trap '' TERM
@@ -91,7 +94,7 @@ fn a_deadline_that_comes_nearer_counts() {
 #[test]
 fn the_timer_of_the_deadline_goes_on_while_the_machine_sleeps() {
     let warden = Warden::keep("asleep", STUBBORN);
-    assert_eq!(clock_of(warden.pid()), "7", "CLOCK_BOOTTIME");
+    assert_eq!(clock_of(warden.pid()), BOOTTIME);
 }
 
 /// C2, C4: elector stops the program so long before the lease ends that both the grace and the killing have their
@@ -111,6 +114,7 @@ fn the_deadline_that_elector_hands_on_leaves_time_to_die() {
         .start();
     run.wait_for_output("ready");
     let keeping = keeping_of(run.pid().into())[0];
+    assert_eq!(clock_of(keeping), BOOTTIME, "what elector asks for");
     proxy.blackhole();
     run.wait_for("stopping the program");
     let latest = boot_time() + grace;
@@ -186,5 +190,18 @@ fn the_program_inherits_none_of_what_it_is_kept_with() {
     assert!(printed.contains("/dev/null"), "{printed}");
     for kept in ["socket:", "memfd:", "timerfd"] {
         assert!(!printed.contains(kept), "{printed}");
+    }
+}
+
+/// The kernel tells of a death only whoever asked before it.
+#[test]
+fn what_is_to_become_the_program_ends_where_its_parent_is_dead_already() {
+    let own = std::process::id();
+    for (parent, printed) in [(own, "ran\n"), (1, "")] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_elector"));
+        command.arg0("elector (starting a program)").arg(parent.to_string());
+        let output = command.args(["/bin/sh", "sh", "-c", "echo ran"]).output().expect("it starts");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), printed);
+        assert_eq!(output.status.success(), parent == own);
     }
 }

@@ -3,7 +3,7 @@
 //! What is written down here a second time is what two processes of one binary say to each other. It is needed to say
 //! what elector itself says never, or only by an accident of time that no test can wait for.
 
-use crate::common::{Lines, is_there, signal_process};
+use crate::common::{Lines, is_there, signal_process, survivors};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::IoSlice;
@@ -188,6 +188,8 @@ impl Drop for Warden {
         }
         let _ = self.process.kill();
         let _ = self.process.wait();
+        // Where a test fails there may be some, and they would keep open what it prints to.
+        survivors(&self.id).into_iter().for_each(|pid| signal_process(pid, Signal::KILL));
     }
 }
 

@@ -148,3 +148,24 @@ fn refused_credentials_and_a_directory_are_judged_too() {
     assert_says(&local, 0, &["is made by the first run", "T = 5s", "nothing to mend"]);
     assert!(!folder.path().join("state").exists(), "a check makes nothing");
 }
+
+/// Who may not read the path may not see who contends either: that is one thing to mend, and said once.
+#[test]
+fn a_path_that_may_not_be_read_is_one_thing_to_mend() {
+    if !zk_ensemble::require() {
+        return;
+    }
+    let server = shared_server();
+    let servers = server.connect_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("secret");
+    fs::write(&file, "digest:user:right\n").expect("written");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("its mode");
+    let options = format!("{SHORT} --auth-file {} --acl auth::cdrwa", file.display());
+    let run = Elector::run(&servers, "owner", &options).word("/check-closed");
+    let mut owner = run.script("exec sleep 1000").start();
+    owner.wait_for("leading with token");
+    let output = check(&servers, "/check-closed");
+    assert_says(&output, 2, &["mend  no permission to read /check-closed: give --auth-file"]);
+    assert_eq!(output.stdout.matches("\nmend ").count(), 1, "{}", output.stdout);
+}

@@ -83,11 +83,15 @@ async fn place(options: &RunOptions, report: &mut Report) -> Option<Duration> {
             // A list that the options have judged is one.
             let servers: ConnectString = list.parse().ok()?;
             let (client, granted) = servers::ask_each(options, &servers, report).await?;
-            if let Err(error) = servers::try_rights(&client, &options.common.election, report).await {
+            let rights = servers::try_rights(&client, &options.common.election, report).await;
+            let readable = rights.unwrap_or_else(|error| {
                 report.unknown(format!("the rights could not be tried: {error}"));
-            }
+                true
+            });
             client.close().await;
-            contenders(options, Place::Ensemble(list.clone()), report).await;
+            if readable {
+                contenders(options, Place::Ensemble(list.clone()), report).await;
+            }
             Some(granted)
         }
         Where::Local(given) => {

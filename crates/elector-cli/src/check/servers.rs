@@ -65,12 +65,12 @@ async fn connect(options: &RunOptions, servers: ConnectString) -> Result<(Client
     Ok((client, granted))
 }
 
-/// What may be done on the path, or above it where it is not there yet.
+/// What may be done on the path, or above it where it is not there yet. Whether it may be read.
 pub(super) async fn try_rights(
     client: &Client,
     election: &str,
     report: &mut Report,
-) -> Result<(), CallError> {
+) -> Result<bool, CallError> {
     let shown = escape(election);
     let mut there = election;
     loop {
@@ -79,14 +79,14 @@ pub(super) async fn try_rights(
             Err(CallError::Refused(ErrorCode::NoNode)) if there != "/" => there = above(there),
             Err(CallError::Refused(ErrorCode::NoNode)) => {
                 report.note("the chroot is not there yet; the first contender makes it");
-                return Ok(());
+                return Ok(true);
             }
             Err(CallError::Refused(ErrorCode::NoAuth)) => {
                 let there = escape(there);
                 report.mend(format!(
                     "no permission to read {there}: give --auth-file, or mend its access list"
                 ));
-                return Ok(());
+                return Ok(false);
             }
             Err(error) => return Err(error),
         }
@@ -114,7 +114,7 @@ pub(super) async fn try_rights(
         }
         _ => report.note(format!("{shown} is not there yet and may be made below {below}")),
     }
-    Ok(())
+    Ok(true)
 }
 
 fn above(path: &str) -> &str {

@@ -39,6 +39,8 @@ teeth! {
     PingsAreProof,
     /// The touch lag counts from the sending of a request.
     LagFromSending,
+    /// Of answers that became one in memory, the newest sending has the first receipt.
+    MergedTooGood,
     /// There is no touch lag.
     NoTouchLag,
     /// Nothing is taken off a lease for unequal clocks.
@@ -47,6 +49,8 @@ teeth! {
     AskedTimeout,
     /// A timeout that has grown is believed.
     GrownTimeout,
+    /// A token is the zxid at which the znode was last written.
+    TokenOfLastWrite,
     /// A re-attachment alone moves the deadline.
     ReattachmentBelieved,
     /// Whoever is entitled leads, also without a live deadline.

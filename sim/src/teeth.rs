@@ -48,6 +48,7 @@ pub fn named(name: &str) -> Option<Tooth> {
 pub const fn catcher(tooth: Tooth) -> Catcher {
     use Catcher::{Search, Seeds, Test};
     const LEASE: &str = "lease::tests::the_lag_counts_from_the_receipt_and_ends_at_the_sending";
+    const MEMORY: &str = "lease::tests::what_is_remembered_proves_what_was_acknowledged_and_no_more";
     const fn story(name: &'static str) -> Catcher {
         Test("elector-core", "stories", name)
     }
@@ -56,6 +57,7 @@ pub const fn catcher(tooth: Tooth) -> Catcher {
     }
     match tooth {
         Tooth::BaseFromReceipt | Tooth::LagFromSending => Test("elector-core", "lib", LEASE),
+        Tooth::MergedTooGood => Test("elector-core", "lib", MEMORY),
         Tooth::LateAnswerRevives => story("connection::a_late_answer_revives_nothing_and_moves_no_deadline"),
         Tooth::SessionEndIgnored => Search("closed"),
         Tooth::StaleListBelieved => {

@@ -1,6 +1,7 @@
 //! Between the core's words and ZooKeeper's: requests, answers, refusals, events.
 
 use elector_core::{Answer, Change, Layout, Refusal, Request};
+use elector_teeth::{Tooth, bites};
 use zk_session::wire::{self, CreateMode, ErrorCode, EventKind, MultiOp, MultiResult, Response, WatchEvent};
 
 use super::Settings;
@@ -78,7 +79,11 @@ pub(super) fn decode(outcome: Result<Response, ErrorCode>) -> Result<Answer, Ref
             owner: stat.ephemeral_owner,
         }),
         Response::Children2 { names, .. } => Ok(Answer::Listed(names)),
-        Response::Data { stat, .. } => Ok(Answer::Node { czxid: stat.czxid, owner: stat.ephemeral_owner }),
+        Response::Data { stat, .. } => {
+            // Who may write to a znode must not make its term another one: only the creation counts.
+            let czxid = if bites(Tooth::TokenOfLastWrite) { stat.mzxid } else { stat.czxid };
+            Ok(Answer::Node { czxid, owner: stat.ephemeral_owner })
+        }
         Response::Multi(results) => results.iter().find_map(failure).map_or(Ok(Answer::Done), Err),
         _ => Ok(Answer::Done),
     }
@@ -138,6 +143,15 @@ mod tests {
         assert_eq!(data, ["/billing/b"]);
         assert_eq!(child, ["/billing/a", "/billing/c"]);
         assert!(exist.is_empty());
+    }
+
+    #[test]
+    fn the_creation_of_a_znode_is_its_term_whatever_was_written_since() {
+        let stat = wire::Stat { czxid: 7, mzxid: 8, pzxid: 9, ephemeral_owner: 5, ..Default::default() };
+        let made = Response::Created2 { path: "/billing/a".into(), stat };
+        assert_eq!(decode(Ok(made)), Ok(Answer::Created { name: "a".into(), czxid: 7, owner: 5 }));
+        let read = Response::Data { data: Default::default(), stat };
+        assert_eq!(decode(Ok(read)), Ok(Answer::Node { czxid: 7, owner: 5 }));
     }
 
     /// A foreign contender may be no ephemeral and have children: then the watch is used up.

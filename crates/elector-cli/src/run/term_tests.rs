@@ -225,6 +225,14 @@ fn a_restart_waits_longer_each_time_and_anew_after_long_work() {
 }
 
 #[test]
+fn nothing_is_started_again_while_something_of_the_program_is_left() {
+    let mut story = Story::running(Rules { on_exit: OnExit::Restart, ..rules() });
+    assert!(story.program(Event::Ended).is_empty());
+    assert_eq!(story.term.wake_at(), None);
+    assert!(story.after(60).then(Input::Wake).is_empty());
+}
+
+#[test]
 fn at_least_holds_the_place_counted_from_the_start() {
     let mut story = Story::running(Rules { at_least: Duration::from_secs(30), ..rules() });
     assert_eq!(

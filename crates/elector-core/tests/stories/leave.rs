@@ -240,3 +240,15 @@ fn withdrawn_without_a_campaign_it_answers_all_the_same() {
     c.withdraw();
     c.says(&["left"]);
 }
+
+/// Nobody is left ahead, and the delete of the znode is on its way.
+#[test]
+fn a_znode_whose_delete_was_sent_leads_no_more() {
+    let mut c = Story::enrolled("o1", 3);
+    c.withdraw();
+    c.says_besides_probes(&["delete A3"]);
+    c.deleted("o1");
+    c.says_besides_probes(&[]);
+    c.done("delete A3");
+    c.says_besides_probes(&["left"]);
+}

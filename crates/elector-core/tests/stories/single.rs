@@ -317,3 +317,19 @@ fn such_an_answer_confirms_nothing_of_our_own_znode() {
     c.node("read", 7, OURS);
     c.says(&["LEAD 7"]);
 }
+
+/// Read again after a reconnect our znode may be one of yesterday: the server that was asked may lag.
+#[test]
+fn a_create_of_another_connection_verifies_nothing_on_this_one() {
+    let mut c = creating();
+    c.reply("create", Ok(Answer::Created { name: String::new(), czxid: 7, owner: OURS }));
+    c.says(&["read the znode watching", "probe the znode"]);
+    c.lose_connection();
+    c.attach();
+    c.restored();
+    c.says(&["read the znode watching", "probe the znode"]);
+    c.node("read", 7, OURS);
+    c.says(&[]);
+    c.done("probe");
+    c.says(&["LEAD 7", "probe the znode"]);
+}

@@ -16,7 +16,7 @@ use crate::message::{Input, OnDisconnect, Output, SessionEnd};
 use crate::moment::Moment;
 use crate::queue::Queue;
 use crate::single::Single;
-use crate::tenure::{Entropy, Goal, Tenure, Term};
+use crate::tenure::{Entropy, Goal, Tenure};
 
 /// One participant of one election on one session of its own.
 ///
@@ -165,8 +165,8 @@ impl Candidate {
             Line::Queue(queue) => (queue.is_near(), queue.ping_every(tenure)),
             Line::Single(single) => (single.is_held(), single.ping_every(tenure)),
         };
-        let leading = matches!(tenure.term, Term::Leading(_));
-        let hurry_until = tenure.lease.live(now).filter(|_| near || leading).map(|deadlines| deadlines.term);
+        // The leader is near, too.
+        let hurry_until = tenure.lease.live(now).filter(|_| near).map(|deadlines| deadlines.term);
         Pace { ping_every, hurry_until }
     }
 

@@ -231,7 +231,6 @@ impl Queue {
         tenure.begin(czxid);
         match Contender::parse(name) {
             Ok(Some(Contender { name, sequence })) => {
-                self.was_near = false;
                 let alone = self.seen.is_some_and(|seen| seen.alone);
                 self.place = Place::Enrolled(Box::new(Own::new(name, sequence, czxid, verified, alone)));
             }
@@ -256,7 +255,6 @@ impl Queue {
         self.place = Place::Out;
         match refusal {
             Refusal::NoNode => self.place = Place::Enrolling(Step::Parents),
-            Refusal::NoChildrenForEphemerals => tenure.fail(Error::PathIsEphemeral),
             other => refused(tenure, "create a znode under the election path", other),
         }
     }
@@ -275,7 +273,7 @@ impl Queue {
     fn listed(&mut self, tenure: &mut Tenure, now: Moment, children: &[String]) {
         let contenders = match contender::queue(children) {
             Ok(contenders) => contenders,
-            Err(error) => return self.unusable(tenure, error),
+            Err(error) => return tenure.fail(error),
         };
         let foreign = contender::foreign(&contenders, self.layout);
         let alone = contenders.iter().all(|c| self.is_ours(&c.name));
@@ -326,7 +324,7 @@ impl Queue {
         }
         if let Some(twin) = contenders.iter().find(|c| c.sequence == own.sequence && c.name != own.name) {
             let name = twin.name.clone();
-            return self.unusable(tenure, Error::Tie { name });
+            return tenure.fail(Error::Tie { name });
         }
         // More than one of ours: keep the lowest that this session owns, delete the others first.
         let lowest = contenders.iter().find(|c| ours.contains(&c.name)).filter(|c| c.sequence < own.sequence);
@@ -456,14 +454,6 @@ impl Queue {
         self.doomed.clear();
         self.ambiguous = false;
         self.reads_others = false;
-    }
-
-    /// The queue cannot be read as an order.
-    fn unusable(&mut self, tenure: &mut Tenure, error: Error) {
-        if matches!(self.place, Place::Enrolling(_)) {
-            self.place = Place::Out;
-        }
-        tenure.fail(error);
     }
 
     // Step 5: the connection.

@@ -95,3 +95,66 @@ impl Pulse {
 pub(crate) fn jittered(from: Duration, random: u64) -> Duration {
     from + from * (random % 1_000) as u32 / 1_000
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lease::Margins;
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    fn at(n: u64) -> Moment {
+        Moment::from_origin(ms(n))
+    }
+
+    /// T = 10 s, Δ = 2.75 s, P = 933 ms; the connect request went out at 0.
+    fn lease(proved: bool) -> Lease {
+        let mut lease = Lease::new(ms(10_000), Margins::default());
+        lease.begin_session(ms(10_000));
+        lease.attach(1, at(0), ms(10_000));
+        if proved {
+            lease.acknowledged(1, at(10), at(20), true);
+        }
+        lease
+    }
+
+    #[test]
+    fn the_jitter_goes_upwards_by_two_in_a_hundred_at_most() {
+        let lease = lease(true);
+        let due = |random| {
+            let mut pulse = Pulse::default();
+            pulse.sent(RequestId(1), &lease, at(1_000), random);
+            pulse.answered(RequestId(1), at(1_000));
+            pulse.due(&lease, at(1_000)).unwrap().since(at(1_000))
+        };
+        let period = lease.timing().probe_every;
+        assert_eq!((due(0), due(20)), (period, period + period / 50));
+    }
+
+    #[test]
+    fn without_a_live_deadline_it_asks_again_soon_but_not_at_once() {
+        let lease = lease(false);
+        let mut pulse = Pulse::default();
+        pulse.sent(RequestId(1), &lease, at(1_000), 0);
+        assert_eq!(pulse.gives_up(), Some(at(1_000 + 10_000 / 4)));
+        pulse.answered(RequestId(1), at(1_010));
+        assert_eq!(pulse.due(&lease, at(1_010)), Some(at(1_000) + PROBE_FLOOR));
+    }
+
+    #[test]
+    fn slow_answers_are_waited_for_so_that_each_probe_yields_a_newer_base() {
+        let mut lease = lease(true);
+        let mut pulse = Pulse::default();
+        for number in 0..200 {
+            let before = lease.base();
+            let due = pulse.due(&lease, at(0)).unwrap().max(at(20));
+            pulse.sent(RequestId(number), &lease, due, 0);
+            lease.acknowledged(1, due, due + ms(400), true);
+            pulse.answered(RequestId(number), due + ms(400));
+            assert!(number < 4 || lease.base() > before, "probe {number} in vain");
+            assert!(pulse.received.len() <= 64);
+        }
+    }
+}

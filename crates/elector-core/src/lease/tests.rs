@@ -25,6 +25,16 @@ fn the_periods_of_the_design() {
     assert_eq!(Timing::new(ms(10_000), &known_tick).probe_every, ms(650));
     let direct = Timing::new(ms(5_000), &Margins { ensemble_tick: Some(ms(0)), early: ms(0) });
     assert_eq!((direct.touch_lag, direct.probe_every), (ms(0), ms(500)));
+    let short = Timing::new(ms(1_500), &Margins { ensemble_tick: Some(ms(0)), early: ms(0) });
+    assert_eq!(short.probe_every, ms(200), "no faster, however short the timeout");
+}
+
+#[test]
+fn a_budget_that_just_suffices_is_no_error() {
+    let with = |early| Timing::new(ms(10_000), &Margins { ensemble_tick: Some(ms(2_000)), early });
+    let most = with(ms(0)).usable() - with(ms(0)).needed();
+    assert!(with(most).check().is_ok());
+    assert!(with(most + ms(1)).check().is_err());
 }
 
 #[test]
@@ -91,6 +101,30 @@ fn what_was_acknowledged_on_an_earlier_connection_is_no_ground_to_build_on() {
 }
 
 #[test]
+fn nothing_counts_without_a_connection_nor_from_one_session_in_the_next() {
+    let mut lease = attached(0);
+    lease.acknowledged(1, at(10), at(20), true);
+    lease.acknowledged(1, at(5_000), at(5_010), false);
+    lease.detach();
+    lease.acknowledged(1, at(9_000), at(9_010), true);
+    assert_eq!((base(&lease), lease.newer_base_from()), (Some(0), None));
+    lease.begin_session(ms(10_000));
+    assert_eq!(base(&lease), None);
+}
+
+#[test]
+fn a_proof_is_worth_sending_as_soon_as_it_yields_a_newer_base() {
+    let mut lease = attached(0);
+    lease.acknowledged(1, at(10), at(20), true);
+    lease.acknowledged(1, at(1_000), at(1_010), false);
+    lease.acknowledged(1, at(2_770), at(2_780), true); // makes the one of 10 ms the base
+    assert_eq!(base(&lease), Some(10));
+    assert_eq!(lease.newer_base_from(), Some(at(1_010 + 2_750)));
+    lease.acknowledged(1, at(3_760), at(3_770), true);
+    assert_eq!(base(&lease), Some(1_000), "and so it does");
+}
+
+#[test]
 fn the_smallest_timeout_of_the_session_counts() {
     let mut lease = attached(0);
     lease.acknowledged(1, at(10), at(20), true);
@@ -117,6 +151,15 @@ fn a_long_wait_with_pings_alone_stays_bounded_and_loses_nothing() {
     assert!(lease.connection.as_ref().unwrap().acks.len() < 64);
     lease.acknowledged(1, at(1_000_000), at(1_000_010), true);
     assert_eq!(base(&lease), Some(997_200), "the newest ping received 2.75 s before");
+}
+
+#[test]
+fn however_fast_the_application_writes_what_is_remembered_stays_bounded() {
+    let mut lease = attached(0);
+    for i in 0..20_000 {
+        lease.acknowledged(1, at(i), at(i + 5), true);
+    }
+    assert!(lease.connection.as_ref().unwrap().acks.len() <= ACKS_PER_LAG as usize + 2);
 }
 
 /// The rule as it is written down: everything is remembered, and nothing becomes one.

@@ -225,7 +225,37 @@ fn a_code_by_which_a_server_speaks_of_itself_tells_nothing_of_the_create() {
 fn such_a_code_to_a_probe_proves_no_quorum() {
     let mut c = Story::leading();
     let before = c.deadlines();
-    c.at(3_000).refuse("probe", Refusal::Code(-7));
+    // An acknowledgement would make this connection's beginning the base.
+    c.at(3_000).lose_connection();
+    c.attach();
+    c.restored();
+    c.skip();
+    c.refuse("probe", Refusal::Code(-7));
     assert_eq!(c.deadlines(), before);
     c.says(&["give up the connection"]);
+}
+
+#[test]
+fn a_znode_with_our_guid_that_is_gone_when_it_is_read_is_not_waited_for() {
+    let mut c = reattached();
+    c.listed("p1 A4");
+    c.says(&["read A4"]);
+    c.refuse("read", Refusal::NoNode);
+    c.says(&["list"]);
+    c.listed("p1");
+    c.says(&["create B"]);
+}
+
+#[test]
+fn a_duplicate_that_may_not_be_deleted_goes_with_the_session_and_is_not_asked_for_again() {
+    let mut c = enrolled_again();
+    c.deleted("p1");
+    c.answering_probes_until(6_000);
+    c.skip();
+    c.listed("B5 A6");
+    c.says(&["delete A6"]);
+    c.refuse("delete A6", Refusal::NoAuth);
+    c.says(&[]); // we lead: the session is needed
+    c.withdraw();
+    c.says(&["close the session"]);
 }

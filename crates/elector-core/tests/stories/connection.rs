@@ -1,6 +1,6 @@
 //! Step 5: the connection is lost, and another one found in time or too late.
 
-use elector_core::{Layout, Margins, OnDisconnect, SessionEnd};
+use elector_core::{Input, Layout, Margins, OnDisconnect, SessionEnd};
 
 use crate::support::{Story, ms};
 
@@ -107,6 +107,75 @@ fn watches_that_never_went_out_are_asked_for_again() {
     c.says(&[]); // a request on the dying connection would be lost unseen
     c.restored();
     c.says(&["watch p1 A3", "probe A3"]);
+}
+
+#[test]
+fn so_are_those_on_all_that_are_ahead() {
+    let mut c = Story::creating();
+    c.created("A3", 103);
+    c.listed("p1 q2 A3");
+    c.skip();
+    c.detach(false);
+    c.attach();
+    c.restored();
+    c.says(&["watch q2 p1 A3"]);
+}
+
+#[test]
+fn watches_that_were_on_their_way_are_set_by_the_session() {
+    let mut c = Story::creating();
+    c.created("A3", 103);
+    c.listed("p1 A3");
+    c.done("probe");
+    c.lose_connection();
+    c.attach();
+    c.restored();
+    c.done("probe");
+    c.skip();
+    c.deleted("p1");
+    c.says(&["LEAD 103", "probe A3"]);
+}
+
+#[test]
+fn whoever_gives_the_connection_up_does_not_begin_to_lead_on_it() {
+    let mut c = Story::enrolled("p1", 3);
+    c.done("probe");
+    c.answering_probes_until(2_000);
+    while !c.asks("probe") {
+        let at = c.wakes_at().unwrap();
+        c.at(at).wake();
+    }
+    c.skip();
+    let at = c.wakes_at().unwrap();
+    c.at(at).deleted("p1");
+    c.says(&["give up the connection"]);
+}
+
+#[test]
+fn nor_where_it_was_never_verified() {
+    let mut c = Story::enrolled("p1", 3);
+    c.done("probe");
+    c.at(1_000).lose_connection();
+    c.attach();
+    c.restored();
+    c.skip();
+    c.batch(|c| {
+        c.refuse("probe", elector_core::Refusal::Code(-7));
+        c.deleted("p1");
+    });
+    c.says(&["give up the connection"]);
+}
+
+#[test]
+fn watches_set_again_on_an_earlier_connection_are_none_on_this_one() {
+    let mut c = Story::enrolled("p1", 3);
+    c.lose_connection();
+    c.attach();
+    c.skip();
+    c.tell(Input::Restored { connection: 1 });
+    c.says(&[]);
+    c.restored();
+    c.says(&["probe A3"]);
 }
 
 #[test]
@@ -281,6 +350,21 @@ fn taken_back_more_rarely_nobody_is_suspected() {
         c.at(at + 100).done("probe");
     }
     c.says_besides_probes(&[]);
+}
+
+#[test]
+fn what_happened_to_one_session_raises_no_suspicion_about_the_next() {
+    let mut c = Story::enrolled("p1", 3);
+    for at in [800, 1_600] {
+        c.at(at).detach(true);
+        c.attach_again(true);
+    }
+    c.session_ended(SessionEnd::Expired);
+    c.new_session(0x52);
+    c.at(2_400).detach(true);
+    c.skip();
+    c.attach_again(true);
+    c.says(&[]);
 }
 
 #[test]

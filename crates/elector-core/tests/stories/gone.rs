@@ -116,6 +116,30 @@ fn an_answer_to_a_probe_of_the_former_znode_verifies_nothing() {
     c.says(&["sync"]); // out again; what we sent may still come
 }
 
+#[test]
+fn nor_does_it_say_that_the_next_one_is_gone() {
+    let mut c = Story::enrolled("p1", 3);
+    c.deleted("A3");
+    c.listed("p1");
+    c.created("B4", 120);
+    c.listed("p1 B4");
+    c.skip();
+    c.refuse("probe A3", Refusal::NoNode);
+    assert_eq!(c.candidate.own_name(), Some(c.real("B4").as_str()));
+}
+
+#[test]
+fn second_again_it_probes_at_once() {
+    let mut c = Story::enrolled("p1", 3);
+    c.done("probe");
+    c.deleted("A3");
+    c.listed("p1");
+    c.created("B4", 120);
+    c.skip();
+    c.listed("p1 B4");
+    c.says(&["watch p1 B4", "probe B4"]);
+}
+
 /// A server that acknowledges creates and never lists them, or an operator's script, must not be answered
 /// by a storm of creates.
 #[test]
@@ -137,5 +161,21 @@ fn a_znode_that_vanishes_again_and_again_is_made_anew_more_slowly() {
         }
         c.listed("");
         c.skip();
+    }
+}
+
+#[test]
+fn the_pause_before_the_next_one_does_not_grow_for_ever() {
+    let mut c = Story::creating();
+    for number in 0..60 {
+        let stem = c.stem(char::from_u32('A' as u32 + number).unwrap()).to_owned();
+        c.created(&format!("{stem}{number:010}"), 100 + i64::from(number));
+        c.listed("");
+        if number > 0 {
+            let at = c.wakes_at().unwrap();
+            assert!(at - c.now <= 5_000, "{} ms after {number}", at - c.now);
+            c.at(at).wake();
+        }
+        c.listed("");
     }
 }

@@ -118,6 +118,19 @@ fn no_znode_is_made_before_the_old_ones_delete_was_answered() {
     c.campaign(); // too early: nothing was left yet
     c.at(4_000).wake();
     c.says_besides_probes(&["delete A3"]);
+    c.done("delete");
+    c.says(&["left"]);
+}
+
+#[test]
+fn nor_before_the_work_of_a_lost_term_has_stopped() {
+    let mut c = Story::leading();
+    c.deleted("A3");
+    c.campaign(); // too early: the work may still be on
+    c.at(4_000).wake();
+    c.says(&["LOST 103: our znode was deleted"]);
+    c.withdraw();
+    c.says(&["left"]);
 }
 
 #[test]

@@ -171,6 +171,19 @@ fn a_write_to_our_own_znode_uses_up_its_watch_and_no_more() {
 
 /// Whoever joined a long queue finds at its head, with one list, that all the others are gone.
 #[test]
+fn an_answer_to_the_watch_before_that_write_sets_nothing() {
+    let mut c = Story::creating();
+    c.created("A3", 103);
+    c.listed("A3");
+    c.touched("A3");
+    c.skip();
+    c.done("watch");
+    c.says(&[]);
+    c.done("watch");
+    c.says(&["LEAD 103"]);
+}
+
+#[test]
 fn far_behind_it_lists_once_before_it_could_believe_itself_second() {
     let ahead: Vec<String> = (1..=10).map(|n| format!("p{n}")).collect();
     let mut c = Story::enrolled(&ahead.join(" "), 11);

@@ -120,6 +120,44 @@ fn no_permission_to_make_the_path() {
 }
 
 #[test]
+fn no_permission_to_look_for_a_lost_create() {
+    let mut c = Story::creating();
+    c.lose_connection();
+    c.attach();
+    c.restored();
+    c.skip();
+    c.refuse("sync", Refusal::NoAuth);
+    c.says(&["FAIL: no permission to sync the election path", "close the session"]);
+
+    let mut c = Story::creating();
+    c.lose_connection();
+    c.attach();
+    c.restored();
+    c.done("sync");
+    c.listed("A4");
+    c.skip();
+    c.refuse("read", Refusal::NoAuth);
+    c.says(&["FAIL: no permission to read our own znode", "close the session"]);
+}
+
+#[test]
+fn no_permission_to_watch() {
+    let mut c = Story::creating();
+    c.created("A3", 103);
+    c.listed("p1 A3");
+    c.skip();
+    c.refuse("watch", Refusal::NoAuth);
+    c.says(&["FAIL: no permission to watch the contenders", "delete A3"]);
+}
+
+#[test]
+fn a_znode_without_a_number_is_no_contender() {
+    let mut c = Story::creating();
+    c.created("unnumbered", 103);
+    c.says(&["FAIL: the server refused to number our znode (code 0)", "close the session"]);
+}
+
+#[test]
 fn an_acl_that_keeps_ourselves_out() {
     let mut c = Story::enrolled("", 3);
     c.refuse("probe", Refusal::NoAuth);

@@ -318,6 +318,33 @@ fn such_an_answer_confirms_nothing_of_our_own_znode() {
     c.says(&["LEAD 7"]);
 }
 
+#[test]
+fn found_gone_by_a_read_or_by_a_probe_the_term_is_lost() {
+    let mut c = leading();
+    c.touched("");
+    c.refuse("read", Refusal::NoNode);
+    c.says(&["read the znode watching", "LOST 7: our znode was deleted"]);
+    assert_eq!(c.candidate.own_name(), None);
+
+    let mut c = leading();
+    c.at(1_000).wake();
+    c.refuse("probe", Refusal::NoNode);
+    c.says(&["probe the znode", "LOST 7: our znode was deleted"]);
+    assert_eq!(c.candidate.own_name(), None);
+}
+
+#[test]
+fn gone_before_it_led_the_others_get_their_turn() {
+    let mut c = creating();
+    c.reply("create", Ok(Answer::Created { name: String::new(), czxid: 7, owner: OURS }));
+    c.done("probe");
+    c.at(1_000).deleted("");
+    c.refuse("read", Refusal::NoNode); // asked before the event: it may be older
+    c.skip();
+    c.refuse("read", Refusal::NoNode);
+    assert_eq!(c.wakes_at(), Some(6_000), "T/2");
+}
+
 /// Read again after a reconnect our znode may be one of yesterday: the server that was asked may lag.
 #[test]
 fn a_create_of_another_connection_verifies_nothing_on_this_one() {
@@ -332,4 +359,147 @@ fn a_create_of_another_connection_verifies_nothing_on_this_one() {
     c.says(&[]);
     c.done("probe");
     c.says(&["LEAD 7", "probe the znode"]);
+}
+
+#[test]
+fn after_a_reconnect_whoever_waits_looks_again() {
+    let mut c = waiting();
+    c.lose_connection();
+    c.attach();
+    c.restored();
+    c.says(&["read the znode watching"]);
+}
+
+#[test]
+fn a_session_that_ends_takes_the_znode_with_it() {
+    let mut c = leading();
+    c.session_ended(SessionEnd::Expired);
+    assert_eq!(c.candidate.own_name(), None);
+    c.withdraw();
+    c.campaign();
+    c.skip();
+    c.new_session(0x52);
+    c.says(&["read the znode watching"]);
+}
+
+#[test]
+fn only_who_held_the_znode_rests_after_its_session() {
+    let mut c = waiting();
+    c.at(1_000).session_ended(SessionEnd::Expired);
+    c.new_session(0x52);
+    c.refuse("read", Refusal::NoNode);
+    assert_eq!(c.wakes_at(), Some(c.now + 20));
+}
+
+#[test]
+fn a_rest_that_ended_does_not_come_back() {
+    let mut c = leading();
+    c.withdraw();
+    c.session_ended(SessionEnd::Closed);
+    c.campaign();
+    c.new_session(0x52);
+    c.node("read", 9, THEIRS);
+    c.touched("");
+    c.refuse("read", Refusal::NoNode);
+    assert_eq!(c.wakes_at(), Some(c.now + 20));
+}
+
+/// E19.
+#[test]
+fn a_term_with_a_lower_token_than_an_earlier_one_is_refused() {
+    let mut c = leading();
+    c.withdraw();
+    c.session_ended(SessionEnd::Closed);
+    c.campaign();
+    c.new_session(0x52);
+    c.refuse("read", Refusal::NoNode);
+    let rested = c.wakes_at().unwrap();
+    c.at(rested).wake();
+    c.skip();
+    c.reply("create", Ok(Answer::Created { name: String::new(), czxid: 7, owner: 0x52 }));
+    c.says(&[
+        "FAIL: the ensemble's data went back: a term had token 7, and a new znode would give 7; tokens would not rise",
+        "close the session",
+    ]);
+}
+
+#[test]
+fn a_code_by_which_a_server_speaks_of_itself_tells_nothing_of_the_create() {
+    for code in [-4, -7, -127] {
+        let mut c = creating();
+        c.refuse("create", Refusal::Code(code));
+        c.says(&["give up the connection"]);
+        c.lose_connection();
+        c.attach();
+        c.restored();
+        c.says(&["sync", "read the znode watching"]);
+        c.withdraw();
+        c.says(&["close the session"]);
+    }
+}
+
+#[test]
+fn a_sync_of_what_is_not_there_is_good_enough() {
+    let mut c = creating();
+    c.lose_connection();
+    c.attach();
+    c.restored();
+    c.skip();
+    c.refuse("sync", Refusal::NoNode);
+    c.says(&[]);
+}
+
+#[test]
+fn no_permission_is_told_whatever_was_asked() {
+    let lost = || {
+        let mut c = creating();
+        c.lose_connection();
+        c.attach();
+        c.restored();
+        c
+    };
+    let parents = || {
+        let mut c = creating();
+        c.refuse("create", Refusal::NoNode);
+        c
+    };
+    let asked = [
+        (looking(), "read", "read the election's znode"),
+        (creating(), "create", "create the election's znode"),
+        (parents(), "ensure parents", "create the election's parents"),
+        (lost(), "sync", "sync the election path"),
+    ];
+    for (mut c, request, action) in asked {
+        c.skip();
+        c.refuse(request, Refusal::NoAuth);
+        let end = if request == "sync" { "close the session" } else { "left" };
+        c.says(&[&format!("FAIL: no permission to {action}"), end]);
+    }
+    let mut c = leading();
+    c.at(1_000).wake();
+    c.skip();
+    c.refuse("probe", Refusal::NoAuth);
+    c.says(&["LOST 7: the server refused", "FAIL: no permission to check the election's znode"]);
+}
+
+#[test]
+fn a_waiting_one_whose_session_is_shared_takes_another() {
+    let mut c = waiting();
+    for at in [1_000, 2_000, 3_000] {
+        c.at(at).detach(true);
+        c.skip();
+        c.attach_again(true);
+    }
+    c.says(&[
+        "warn: somebody else uses our session: its connection was taken over three times within the session timeout",
+        "close the session",
+    ]);
+}
+
+#[test]
+fn the_leader_asks_to_be_woken_for_its_probes() {
+    let mut c = leading();
+    c.answering_probes_until(60_000);
+    let (term, _) = c.deadlines().unwrap();
+    assert!(term > 60_000 + 5_000, "{term}");
 }

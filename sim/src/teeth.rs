@@ -72,6 +72,11 @@ pub const fn catcher(tooth: Tooth) -> Catcher {
         Tooth::LostIsNotSent => {
             Test("zk-session", "session", "requests::not_sent_and_outcome_unknown_are_told_apart_to_the_byte")
         }
+        Tooth::TokenOfLastWrite => Test(
+            "elector",
+            "lib",
+            "driver::ask::tests::the_creation_of_a_znode_is_its_term_whatever_was_written_since",
+        ),
         Tooth::EventsAreAnswers => {
             Test("zk-session", "session", "unheard::events_do_not_make_up_for_an_answer_that_never_comes")
         }

@@ -140,3 +140,17 @@ fn no_two_quorum_leaders_share_an_epoch() {
     ];
     Kept { seed: 844_596, faults }.holds();
 }
+
+/// c0 begins to lead between the death of its server and the next start, by answers that were on their way: what was
+/// found on the disk while a bit of it was flipped passed for all that there was.
+#[test]
+fn what_is_tried_on_a_damaged_disk_is_no_news() {
+    let faults = &[
+        (13_830_489_532, 6_815_845_702, Trouble::CutOff { who: 0 }),
+        (16_114_090_647, 311_745_229, Trouble::Leave { who: 0 }),
+        (19_292_841_301, 5_451_609_306, Trouble::CutUp { who: 1, server: 0 }),
+        (22_777_913_378, 288_645_253, Trouble::Jump { who: 0, by: 7_702_060_481 }),
+        (23_639_092_059, 650_448, Trouble::FlipBit),
+    ];
+    Kept { seed: 872_524, faults }.holds();
+}

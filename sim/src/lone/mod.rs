@@ -63,6 +63,15 @@ struct Host {
     stalled_until: u64,
 }
 
+/// What was read from a directory.
+struct Found {
+    state: State,
+    journal: Journal,
+    /// A torn end was cut off.
+    cut: bool,
+    from_snapshot: bool,
+}
+
 impl Lone {
     pub(crate) fn new(least_ms: i32, most_ms: i32) -> Lone {
         Lone {
@@ -98,20 +107,15 @@ impl Lone {
         self.znodes.iter().map(|(path, (czxid, owner))| (path.as_str(), *czxid, *owner))
     }
 
-    /// A process opens the directory and serves.
-    pub(crate) fn start(&mut self, sink: &mut Sink<'_>) -> Result<(), String> {
+    /// What a process finds in the directory: refused, or all that was shown up to `shown`, as it was.
+    fn read(&self, shown: i64) -> Result<Found, String> {
         let (min_timeout_ms, max_timeout_ms) = self.timeouts_ms;
         let limits = Limits { min_timeout_ms, max_timeout_ms, ..Limits::default() };
         let disk = Arc::new(self.disk.clone());
         // Segments and snapshots small enough to be met within one run.
         let journal = JournalLimits { segment_bytes: 4 << 10, snapshot_bytes: 4 << 10, snapshot_records: 40 };
         let (journal, recovery) = Journal::open_on(disk, journal).map_err(|error| error.to_string())?;
-        if recovery.cut.is_some() {
-            sink.saw(Sight::TailCut);
-        }
-        if recovery.snapshot.is_some() {
-            sink.saw(Sight::SnapshotRead);
-        }
+        let (cut, from_snapshot) = (recovery.cut.is_some(), recovery.snapshot.is_some());
         let mut state = match recovery.snapshot {
             Some((_, bytes)) => State::from_snapshot(&bytes, limits).map_err(|error| format!("{error:?}"))?,
             None => State::new(limits, FIRST_ZXID),
@@ -120,10 +124,9 @@ impl Lone {
             let (zxid, record) = record.map_err(|error| error.to_string())?;
             state.replay(zxid as i64, &record).map_err(|error| format!("{error:?}"))?;
         }
-        if state.last_zxid() < self.shown {
+        if state.last_zxid() < shown {
             return Err(format!(
-                "an acknowledged write is lost: zxid 0x{:x} was shown, 0x{:x} is on disk",
-                self.shown,
+                "an acknowledged write is lost: zxid 0x{shown:x} was shown, 0x{:x} is on disk",
                 state.last_zxid()
             ));
         }
@@ -132,6 +135,18 @@ impl Lone {
                 "an acknowledged write reads otherwise, up to zxid 0x{:x}",
                 state.last_zxid()
             ));
+        }
+        Ok(Found { state, journal, cut, from_snapshot })
+    }
+
+    /// A process opens the directory and serves.
+    pub(crate) fn start(&mut self, sink: &mut Sink<'_>) -> Result<(), String> {
+        let Found { mut state, journal, cut, from_snapshot } = self.read(self.shown)?;
+        if cut {
+            sink.saw(Sight::TailCut);
+        }
+        if from_snapshot {
+            sink.saw(Sight::SnapshotRead);
         }
         // What was lost with its number tells nothing of what will have that number.
         self.states.retain(|zxid, _| *zxid <= state.last_zxid());
@@ -187,27 +202,20 @@ impl Lone {
         self.host.as_ref().map_or(0, |host| host.stalled_until)
     }
 
-    /// Flips a bit on the disk of a dead process, and opens it: refused, or nothing shown is lost.
+    /// Flips a bit on the disk of a dead process, and reads it: refused, or nothing shown is lost.
     pub(crate) fn flip_a_bit(&mut self, sink: &mut Sink<'_>) -> Result<(), String> {
         self.crash(sink);
         let Some(flip) = self.disk.flip(sink.random) else { return Ok(()) };
-        let disk = self.disk.clone();
-        let (life, shown, states) = (self.life, self.shown, self.states.clone());
         // The newest group cannot be told from a torn write, and is cut off.
-        self.shown = self.shown_before;
-        let opened = self.start(sink);
-        (self.life, self.shown, self.states) = (life, shown, states);
-        self.host = None;
-        // What that process had found is no news to anybody.
-        sink.restarted = None;
-        disk.undo(flip);
-        match opened {
+        let found = self.read(self.shown_before);
+        self.disk.undo(flip);
+        match found {
             Err(error) if error.starts_with("an acknowledged") => Err(error),
             Err(_) => {
                 sink.saw(Sight::FlipRefused);
                 Ok(())
             }
-            Ok(()) => Ok(()),
+            Ok(_) => Ok(()),
         }
     }
 

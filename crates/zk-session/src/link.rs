@@ -183,3 +183,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         Poll::Ready(Ok(buf.filled().len()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, BufStream, duplex};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_collects_what_it_is_given_is_flushed() {
+        let (ours, mut theirs) = duplex(64);
+        let mut link = Link::new(BufStream::new(ours), BytesMut::new(), Duration::ZERO);
+        let frame = |out: &mut BytesMut| {
+            out.extend_from_slice(b"frame");
+            Ok(())
+        };
+        link.queue(Duration::ZERO, frame).expect("it fits");
+        link.flush();
+        let mut got = [0; 5];
+        let read = tokio::time::timeout(Duration::from_secs(1), theirs.read_exact(&mut got)).await;
+        read.expect("it was flushed").expect("the stream is open");
+        assert_eq!(&got, b"frame");
+    }
+}

@@ -203,4 +203,23 @@ mod tests {
         watches.seen(120);
         assert!(matches!(watches.restore()[..], [Request::SetWatches { relative_zxid: 120, .. }]));
     }
+
+    #[test]
+    fn until_the_last_frame_is_answered_nothing_counts_as_told() {
+        let mut watches = Watches::default();
+        for n in 0..3000 {
+            watches.add(WatchSet::Data, &format!("/election/{n:0>200}"));
+        }
+        watches.seen(42);
+        let frames = watches.restore().len();
+        assert!(frames > 1);
+        watches.unpin();
+        watches.seen(200); // the answer to the first frame: the others' events are still to come
+        assert!(matches!(watches.restore()[0], Request::SetWatches { relative_zxid: 42, .. }));
+        for _ in 0..frames {
+            watches.unpin();
+        }
+        watches.seen(200);
+        assert!(matches!(watches.restore()[0], Request::SetWatches { relative_zxid: 200, .. }));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use zk_session::wire::{Request, Response};
+use zk_session::wire::{ErrorCode, Request, Response};
 use zk_session::{Clock, Happening, NotSent, SessionEnd};
 
 use crate::support::{Manner, SESSION, T, World, data, get_data};
@@ -100,4 +100,32 @@ async fn without_a_session_there_is_nothing_to_close() {
     world.during(tokio::time::sleep(Duration::from_millis(100))).await;
     world.session.close();
     assert_eq!(world.happening().await, Happening::Ended(SessionEnd::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_that_is_refused_is_repeated_elsewhere() {
+    let (mut world, mut peer) = World::attached("a,b").await;
+    world.session.close();
+    let (number, _) = world.during(peer.request()).await;
+    let begun = world.clock.now();
+    world.during(peer.refuse(number, 5, ErrorCode::OperationTimeout)).await;
+    let mut other = world.peer().await;
+    assert!(world.clock.now() - begun <= Duration::from_secs(1));
+    world.during(other.welcome()).await;
+    let (number, _) = world.during(other.request()).await;
+    world.during(other.reply(number, 5, Response::Empty)).await;
+    closed(&mut world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_close_a_restart_begins_a_session_that_takes_requests() {
+    let (mut world, mut peer) = World::attached("a").await;
+    world.session.close();
+    let (number, _) = world.during(peer.request()).await;
+    world.during(peer.reply(number, 5, Response::Empty)).await;
+    closed(&mut world).await;
+    world.session.restart();
+    let mut peer = world.attach().await;
+    world.session.submit(get_data("/x", false)).expect("attached");
+    assert_eq!(world.during(peer.request()).await.1, get_data("/x", false));
 }

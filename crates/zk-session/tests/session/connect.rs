@@ -14,6 +14,7 @@ async fn a_new_session_is_attached_and_restored_at_once() {
     let request = world.during(peer.welcome()).await;
     assert_eq!((request.session_id, request.timeout_ms, request.last_zxid_seen), (0, 10_000, 0));
     assert_eq!(request.password.expose(), [0; 16]);
+    assert_eq!(request.read_only, Some(false), "a server without a quorum is of no use");
     let Happening::Attached(attachment) = world.happening().await else { panic!() };
     assert_eq!(attachment.server, "a:2181");
     assert_eq!((attachment.session, attachment.timeout), (SESSION, T));

@@ -3,7 +3,7 @@
 use zk_session::wire::{ErrorCode, Request, Response, xid};
 use zk_session::{Credential, Happening, NotSent, SessionEnd};
 
-use crate::support::{SESSION, World, get_data, password};
+use crate::support::{Manner, SESSION, T, World, get_data, password};
 
 fn end(happening: &Happening) -> Option<SessionEnd> {
     match happening {
@@ -19,7 +19,9 @@ async fn expired() {
     let mut peer = world.peer().await;
     world.during(peer.connect_request()).await;
     world.during(peer.answer_connect(0, 0)).await;
+    assert!(!world.session.is_ended());
     assert_eq!(world.find(end).await, SessionEnd::Expired);
+    assert!(world.session.is_ended());
     assert_eq!(world.session.submit(get_data("/x", false)), Err(NotSent::Detached));
     // Nothing more happens by itself.
     let quiet = tokio::time::timeout(std::time::Duration::from_secs(60), world.session.next()).await;
@@ -96,4 +98,29 @@ async fn restored_comes_after_all_credentials_were_accepted() {
     assert!(world.past.is_empty() && !world.session.is_restored());
     world.during(peer.reply(xid::AUTH, 0, Response::Empty)).await;
     assert_eq!(world.happening().await, Happening::Restored { connection: 1 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_credential_too_long_for_any_server_counts_as_refused() {
+    let mut world = World::with("a", |config| {
+        config.credentials.push(Credential::new("digest", "x".repeat(zk_session::config::MAX_REQUEST)));
+    });
+    let mut peer = world.peer().await;
+    world.during(peer.welcome()).await;
+    assert_eq!(world.find(end).await, SessionEnd::AuthFailed);
+}
+
+/// As long as nobody has swallowed a request, nothing has renewed the session, and a server that comes back may
+/// have it still: restarts of all servers leave it its timeout.
+#[tokio::test(start_paused = true)]
+async fn however_long_no_server_can_be_reached_the_session_is_asked_for_again() {
+    let (mut world, peer) = World::attached("a,b").await;
+    for host in ["a", "b"] {
+        world.net.set(host, Manner::Refuse);
+    }
+    drop(peer);
+    world.during(tokio::time::sleep(5 * T)).await;
+    world.net.set("b", Manner::Accept { pipe: 1 << 16 });
+    let mut peer = world.peer().await;
+    assert_eq!(world.during(peer.welcome()).await.session_id, SESSION);
 }

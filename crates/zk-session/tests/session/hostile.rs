@@ -291,3 +291,43 @@ async fn no_bytes_make_it_panic_or_answer_twice() {
         assert_eq!(told, ids, "each exactly once, in order");
     }
 }
+
+/// Went on, the session would trust in watches that no server has.
+#[tokio::test(start_paused = true)]
+async fn watches_that_are_refused_when_they_are_set_again() {
+    let (mut world, mut peer) = World::attached("a,b").await;
+    world.session.submit(get_data("/x", true)).expect("attached");
+    let (number, _) = world.during(peer.request()).await;
+    world.during(peer.reply(number, 5, data(1))).await;
+    world.find(|h| matches!(h, Happening::Reply { .. }).then_some(())).await;
+    world.session.give_up_connection("test");
+    let mut peer = world.peer().await;
+    world.during(peer.welcome()).await;
+    let (number, _) = world.during(peer.request()).await;
+    assert_eq!(number, xid::SET_WATCHES);
+    world.past.clear();
+    world.during(peer.refuse(number, 6, ErrorCode::MarshallingError)).await;
+    assert!(!world.session.is_restored());
+    given_up(&mut world, "watches could not be set again").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_credential_that_is_neither_taken_nor_refused() {
+    let mut world = World::with("a,b", |config| {
+        config.credentials.push(zk_session::Credential::new("digest", "user:one"));
+    });
+    let mut peer = world.peer().await;
+    world.during(peer.welcome()).await;
+    world.during(peer.request()).await;
+    world.during(peer.refuse(xid::AUTH, 0, ErrorCode::MarshallingError)).await;
+    given_up(&mut world, "credential answered with").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_about_the_session_is_none_of_the_owners() {
+    let (mut world, mut peer) = World::attached("a").await;
+    world.during(peer.event(EventKind::None, "/")).await;
+    world.during(peer.event(EventKind::DataChanged, "/x")).await;
+    let Happening::Event { event, .. } = world.happening().await else { panic!() };
+    assert_eq!(event.kind, EventKind::DataChanged);
+}

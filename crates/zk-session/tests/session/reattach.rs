@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use zk_session::wire::{Response, xid};
+use zk_session::wire::{EventKind, Response, xid};
 use zk_session::{Attachment, Clock, DetachCause, Happening, Pace, Urgency};
 
 use crate::support::{Manner, SESSION, T, World, data, get_data, password};
@@ -250,4 +250,60 @@ async fn a_server_that_has_ended_takes_nothing_back() {
     let mut next = world.peer().await;
     world.during(next.welcome()).await;
     assert!(!world.find(attachment).await.taken_back);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_held_for_long_and_is_closed_raises_no_suspicion_and_is_no_failure() {
+    let (mut world, mut first) = World::attached("a,b,c").await;
+    world
+        .during(async {
+            tokio::select! {
+                () = first.answer_pings() => panic!("hung up"),
+                () = tokio::time::sleep(3 * T) => {}
+            }
+        })
+        .await;
+    world.past.clear();
+    let address = first.address.clone();
+    drop(first);
+    let mut next = world.peer().await;
+    assert_ne!(next.address, address);
+    world.during(next.welcome()).await;
+    assert!(!world.find(attachment).await.taken_back);
+
+    let (mut world, mut only) = World::attached("a").await;
+    world
+        .during(async {
+            tokio::select! {
+                () = only.answer_pings() => panic!("hung up"),
+                () = tokio::time::sleep(3 * T) => {}
+            }
+        })
+        .await;
+    world.past.clear();
+    drop(only);
+    world.attach().await;
+    assert!(!world.past.iter().any(|h| matches!(h, Happening::RoundFailed { .. })), "{:?}", world.past);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_with_the_answer_to_the_connect_request_is_told_at_once() {
+    let mut world = World::new("a");
+    let mut peer = world.peer().await;
+    world.during(peer.connect_request()).await;
+    // Both lie in the socket before the client reads.
+    peer.answer_connect(SESSION, 10_000).await;
+    peer.event(EventKind::DataChanged, "/x").await;
+    let begun = world.clock.now();
+    world.find(|h| matches!(h, Happening::Event { .. }).then_some(())).await;
+    assert!(world.clock.now() - begun < Duration::from_millis(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_slow_a_pace_was_set_the_session_is_kept() {
+    let (mut world, mut peer) = World::attached("a").await;
+    world.session.set_pace(Pace { ping_every: Some(10 * T), ..Pace::default() });
+    let begun = world.clock.now();
+    assert_eq!(world.during(peer.any_request()).await.0, xid::PING);
+    assert!(world.clock.now() - begun <= T / 3 + Duration::from_millis(2));
 }

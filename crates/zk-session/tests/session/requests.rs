@@ -180,13 +180,15 @@ async fn what_no_server_could_carry_out_is_refused_at_once() {
 async fn ensure_makes_the_chroot_and_all_parents() {
     let mut world = World::with("a/chroot/deep", |_: &mut Config| {});
     let mut peer = world.attach().await;
-    let id = world.session.submit_ensure("/x/y", &open()).expect("attached");
+    let mine = vec![zk_session::wire::Acl::anyone(zk_session::wire::perms::READ)];
+    let id = world.session.submit_ensure("/x/y", &mine).expect("attached");
     let mut made = Vec::new();
     for n in 0..5 {
         let (xid, request) = world.during(peer.request()).await;
         match request {
-            Request::Create { path, .. } => {
+            Request::Create { path, acl, .. } => {
                 made.push(path.clone());
+                assert_eq!(acl, if n == 3 { mine.clone() } else { open() }, "{path}");
                 match n {
                     2 => peer.refuse(xid, 6, ErrorCode::NodeExists).await,
                     // A parent that we may not create below, and that has the child all the same.

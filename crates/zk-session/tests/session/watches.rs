@@ -1,7 +1,7 @@
 //! Watches over several connections.
 
 use zk_session::wire::{ErrorCode, EventKind, Request, Response, WatchEvent, WatchKind, xid};
-use zk_session::{Config, Credential, Happening};
+use zk_session::{Config, Credential, Happening, NotSent};
 
 use crate::support::{Peer, World, data, get_data, stat};
 
@@ -186,6 +186,20 @@ async fn the_owners_own_set_watches_is_remembered_from_the_start() {
     let (_, request) = move_on(&mut world).await;
     let Some(Request::SetWatches { relative_zxid, data, .. }) = request else { panic!() };
     assert_eq!((relative_zxid, data), (40, vec!["/root/ahead".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_is_watched_than_can_be_remembered() {
+    let (mut world, mut peer) = World::attached("a").await;
+    let path = |n: usize| format!("/{}{n}", "x".repeat(520_000));
+    for n in 0..8 {
+        read(&mut world, &mut peer, get_data(&path(n), true), 5).await;
+    }
+    // 4 MB and the little that each entry costs: one more is too many, however it is asked for.
+    let watch = |data| Request::SetWatches { relative_zxid: 5, data, exist: vec![], child: vec![] };
+    assert_eq!(world.session.submit(get_data(&path(8), true)), Err(NotSent::TooManyWatches));
+    assert_eq!(world.session.submit(watch(vec![path(8)])), Err(NotSent::TooManyWatches));
+    world.session.submit(get_data(&path(8), false)).expect("no watch, no room");
 }
 
 #[tokio::test(start_paused = true)]

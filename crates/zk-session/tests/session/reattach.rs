@@ -282,7 +282,7 @@ async fn a_connection_that_held_for_long_and_is_closed_raises_no_suspicion_and_i
         .await;
     world.past.clear();
     drop(only);
-    world.attach().await;
+    world.peer().await;
     assert!(!world.past.iter().any(|h| matches!(h, Happening::RoundFailed { .. })), "{:?}", world.past);
 }
 

@@ -247,6 +247,24 @@ async fn a_lost_ensure_is_told_once() {
     assert!(matches!(world.happening().await, Happening::Detached { .. }));
 }
 
+/// What was answered of it may have changed something, though nothing of the rest went out.
+#[tokio::test(start_paused = true)]
+async fn an_ensure_of_which_the_beginning_was_answered_was_sent() {
+    let mut world = World::new("a");
+    let parent = format!("/{}", "x".repeat(30));
+    // The pipe holds the first request of the row, and nothing of the next.
+    let frame = 4 + 8 + (4 + parent.len()) + 4 + (4 + 4 + 4 + 5 + 4 + 6) + 4;
+    world.net.set("a", Manner::Accept { pipe: frame });
+    let mut peer = world.attach().await;
+    let id = world.session.submit_ensure(&format!("{parent}/y"), &open()).expect("attached");
+    world.during(tokio::time::sleep(std::time::Duration::from_millis(1))).await;
+    // Answered unread, since reading it would let the next one in.
+    world.during(peer.reply(1, 5, Response::Created { path: parent })).await;
+    world.during(tokio::time::sleep(std::time::Duration::from_millis(1))).await;
+    drop(peer);
+    assert_eq!(world.find(lost).await, (id, Lost::OutcomeUnknown));
+}
+
 #[tokio::test(start_paused = true)]
 async fn paths_are_seen_from_the_chroot() {
     let mut world = World::new("a/root");

@@ -69,6 +69,12 @@ fn snapshot(zxid: u64) -> String {
     format!("snapshot.{zxid:016x}")
 }
 
+/// Makes the checksum of a file's header right again.
+fn seal_header(bytes: &mut [u8]) {
+    let crc = crc32fast::hash(&bytes[..28]);
+    bytes[28..32].copy_from_slice(&crc.to_be_bytes());
+}
+
 /// A log of three groups in one segment.
 fn three_groups() -> (MemoryDisk, Records) {
     let disk = MemoryDisk::new();
@@ -151,6 +157,36 @@ fn a_segment_without_a_whole_header_is_refused() {
         let Err(OpenError::Damaged(damage)) = open(&disk) else { panic!("{length} bytes") };
         assert_eq!(damage.offset, 0);
     }
+}
+
+/// A file that was copied to another one's name is not that one, however whole it is.
+#[test]
+fn a_segment_of_another_kind_or_of_another_name_is_refused() {
+    let (disk, _) = three_groups();
+    let whole = contents(&disk, &log(0));
+    // The last bytes of the magic and of the zxid.
+    for at in [7, 19] {
+        let mut other = whole.clone();
+        other[at] ^= 1;
+        seal_header(&mut other);
+        replace(&disk, &log(0), &other);
+        let Err(OpenError::Damaged(damage)) = open(&disk) else { panic!("byte {at}") };
+        assert_eq!(damage.offset, 0);
+    }
+}
+
+/// What a disk gives back of an earlier file in the same place was never written to this one.
+#[test]
+fn records_of_another_segment_are_not_taken_for_this_ones() {
+    let (disk, _) = three_groups();
+    let (earlier, _) = three_groups();
+    let mut bytes = contents(&disk, &log(0));
+    let header = FILE_HEADER as usize;
+    assert_ne!(bytes, contents(&earlier, &log(0)), "each has a salt of its own");
+    bytes[header..].copy_from_slice(&contents(&earlier, &log(0))[header..]);
+    replace(&disk, &log(0), &bytes);
+    let taken = open(&disk).and_then(|(_, recovery)| collect(recovery));
+    assert!(taken.as_ref().map_or(true, Vec::is_empty), "{taken:?}");
 }
 
 #[test]
@@ -414,8 +450,7 @@ fn what_was_left_unfinished_is_removed_and_foreign_files_stay() {
 fn with_version(bytes: &[u8], version: u32) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     bytes[8..12].copy_from_slice(&version.to_be_bytes());
-    let crc = crc32fast::hash(&bytes[..28]);
-    bytes[28..32].copy_from_slice(&crc.to_be_bytes());
+    seal_header(&mut bytes);
     bytes
 }
 

@@ -32,7 +32,8 @@ impl MemoryDisk {
 
 impl Disk for MemoryDisk {
     fn list(&self) -> io::Result<Vec<String>> {
-        Ok(self.files().keys().cloned().collect())
+        // Directories list in any order; the least convenient one shows whoever relies on another.
+        Ok(self.files().keys().rev().cloned().collect())
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {

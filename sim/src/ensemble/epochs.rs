@@ -14,7 +14,8 @@ use crate::service::Sink;
 impl Ensemble {
     /// Cuts a server off from its peers, or ends that.
     pub(crate) fn cut(&mut self, server: usize, sink: &mut Sink<'_>) {
-        (self.servers[server].cut, self.servers[server].held_up) = (true, true);
+        self.servers[server].cut = true;
+        self.servers[server].held.get_or_insert_default();
         let epoch = self.servers[server].epoch();
         let patience = sink.random.below(SYNC_LIMIT * self.tick);
         sink.after(patience, Later::GiveUp { server, epoch });
@@ -162,10 +163,7 @@ impl Ensemble {
                     sink.saw(Sight::CreatedTimeout);
                 }
                 sink.later.push((sink.now + timeout, Later::Expire { session: *session, epoch }));
-                (
-                    *session,
-                    Seat { timeout, deadline: sink.now + timeout, shrinks_to: None, owner: usize::MAX },
-                )
+                (*session, Seat::new(timeout, usize::MAX, sink.now))
             })
             .collect();
         sink.note(What::QuorumLeader, leader as u64, epoch);
@@ -194,9 +192,7 @@ impl Ensemble {
             // It was back before it had noticed anything: what it missed comes now.
             Some(_) if at.standing == Standing::Serving(self.quorum.epoch) => {
                 let then = self.deliver(server, self.log.len(), sink);
-                self.servers[server].held_up = false;
-                let held = std::mem::take(&mut self.servers[server].held);
-                for later in held {
+                for later in self.servers[server].held.take().unwrap_or_default() {
                     sink.saw(Sight::HeldUp);
                     // An answer comes behind what was committed before it.
                     let at = if matches!(later, Later::CaughtUp { .. }) { then } else { sink.now };

@@ -80,7 +80,7 @@ pub(crate) enum Later {
     /// A new session is asked for.
     Open { from: Asker, timeout_ms: i32 },
     /// A server has applied what a sync waited for.
-    CaughtUp { server: usize, epoch: u64, conn: Conn, xid: i32, path: String },
+    CaughtUp { from: Asker, path: String },
     /// The oldest proposal is acknowledged by a quorum.
     Commit { epoch: u64 },
     /// A server applies the log up to here.

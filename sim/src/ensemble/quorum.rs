@@ -71,7 +71,7 @@ impl Ensemble {
         match later {
             Later::Open { from, timeout_ms } => self.propose_open(from, timeout_ms, sink),
             Later::Propose { from, request } => self.propose_write(from, request, sink),
-            Later::CaughtUp { server, conn, xid, path, .. } => self.caught_up(server, conn, xid, path, sink),
+            Later::CaughtUp { from, path } => self.caught_up(from, path, sink),
             Later::Commit { epoch } => self.commit(epoch, sink),
             Later::Apply { server, up_to } => {
                 if self.is_fed(server) {
@@ -103,19 +103,19 @@ impl Ensemble {
     /// Keeps back what passes between the quorum leader and a server that was cut off from it while neither has
     /// noticed: it is one connection, on which nothing is lost while it lasts.
     fn hold_up(&mut self, later: Later) -> Option<Later> {
-        let (server, epoch) = match &later {
-            Later::Propose { from, .. } | Later::Open { from, .. } | Later::Revalidate { from, .. } => {
-                (from.server, from.epoch)
-            }
-            Later::CaughtUp { server, epoch, .. } => (*server, *epoch),
-            _ => return Some(later),
-        };
-        let leads = self.quorum.leads(server, epoch);
-        let at = &mut self.servers[server];
-        if leads || !at.held_up || at.standing != Standing::Serving(epoch) {
+        let (Later::Propose { from, .. }
+        | Later::Open { from, .. }
+        | Later::Revalidate { from, .. }
+        | Later::CaughtUp { from, .. }) = &later
+        else {
             return Some(later);
+        };
+        let leads = self.quorum.leads(from.server, from.epoch);
+        let at = &mut self.servers[from.server];
+        match &mut at.held {
+            Some(held) if !leads && at.standing == Standing::Serving(from.epoch) => held.push(later),
+            _ => return Some(later),
         }
-        at.held.push(later);
         None
     }
 
@@ -125,11 +125,11 @@ impl Ensemble {
             // One that only takes itself for the leader answers at once, for nothing is outstanding.
             if self.quorum.is_deposed(server, epoch) {
                 sink.saw(Sight::AloneSync);
-                self.caught_up(server, conn, xid, path, sink);
+                self.caught_up(from, path, sink);
             } else if self.reaches_leader(server, epoch) {
                 let up_to = self.log.len();
                 let then = self.deliver(server, up_to, sink);
-                sink.later.push((then, Later::CaughtUp { server, epoch, conn, xid, path }));
+                sink.later.push((then, Later::CaughtUp { from, path }));
             }
             return;
         }
@@ -153,8 +153,7 @@ impl Ensemble {
         let Asker { server, conn, xid, session, epoch } = from;
         if self.reaches_leader(server, epoch) {
             let timeout = timeout_ms as u64 * MS;
-            let seat = Seat { timeout, deadline: sink.now + timeout, shrinks_to: None, owner: server };
-            self.quorum.sessions.insert(session, seat);
+            self.quorum.sessions.insert(session, Seat::new(timeout, server, sink.now));
             sink.after(timeout, Later::Expire { session, epoch });
             let change = Change::Open { session, timeout_ms };
             self.propose(change, Answer::Done, Some((server, conn, xid)), Cause::Asked, sink);

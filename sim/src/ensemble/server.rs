@@ -28,10 +28,8 @@ pub(crate) struct Server {
     pub(crate) standing: Standing,
     /// It cannot reach its peers.
     pub(crate) cut: bool,
-    /// Nothing has passed between it and the quorum leader since it was cut off.
-    pub(crate) held_up: bool,
-    /// What waits to pass, in order.
-    pub(crate) held: Vec<Later>,
+    /// What waits to pass between it and its quorum leader, in order, while nothing does since it was cut off.
+    pub(crate) held: Option<Vec<Later>>,
     pub(crate) applied: usize,
     pub(crate) tree: Tree,
     /// Sessions heard from since the last report.
@@ -79,8 +77,7 @@ impl Server {
         Server {
             standing: Standing::Serving(epoch),
             cut: false,
-            held_up: false,
-            held: Vec::new(),
+            held: None,
             applied: 0,
             tree: Tree::default(),
             touched: BTreeSet::new(),
@@ -97,8 +94,7 @@ impl Server {
     /// The connection to its quorum leader is another one now, or none: what was to pass on it is gone.
     pub(super) fn forget_leader(&mut self) {
         self.touched.clear();
-        self.held.clear();
-        self.held_up = false;
+        self.held = None;
     }
 
     pub(crate) fn epoch(&self) -> u64 {
@@ -439,16 +435,9 @@ impl Ensemble {
     }
 
     /// A sync is done.
-    pub(super) fn caught_up(
-        &mut self,
-        server: usize,
-        conn: Conn,
-        xid: i32,
-        path: String,
-        sink: &mut Sink<'_>,
-    ) {
-        let zxid = self.servers[server].tree.zxid;
-        self.settle(conn, xid, Ok(Response::Synced { path }), zxid, sink);
+    pub(super) fn caught_up(&mut self, from: Asker, path: String, sink: &mut Sink<'_>) {
+        let zxid = self.servers[from.server].tree.zxid;
+        self.settle(from.conn, from.xid, Ok(Response::Synced { path }), zxid, sink);
     }
 }
 

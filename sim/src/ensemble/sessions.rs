@@ -23,6 +23,11 @@ pub(super) struct Seat {
 }
 
 impl Seat {
+    /// A full timeout from now.
+    pub(super) fn new(timeout: u64, owner: usize, now: u64) -> Seat {
+        Seat { timeout, deadline: now + timeout, shrinks_to: None, owner }
+    }
+
     /// Its client was heard through this server.
     fn touch(&mut self, server: usize, now: u64) {
         if self.owner == server {

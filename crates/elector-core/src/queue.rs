@@ -6,7 +6,7 @@
 //!
 //! The seven steps, and where each stands:
 //!
-//! 1. *Created* (`Queue::created`): list.
+//! 1. *Created* (`Queue::created`, in `enrol`): list.
 //! 2. *Listed* (`Queue::listed`): remove our own duplicates; watch our own znode and the two
 //!    nearest ahead, the nearest so that we are told of its end before anybody else.
 //! 3. *Gone* (`Queue::changed`): drop it; list again only if what remains may be incomplete.
@@ -22,6 +22,7 @@
 //! These steps were model-checked, and each clause answers a counterexample:
 //! `docs/decisions/0007-the-seven-steps.md` tells which. Do not simplify one away.
 
+mod enrol;
 mod own;
 
 use std::collections::BTreeSet;
@@ -35,16 +36,14 @@ use crate::layout::{Family, Layout};
 use crate::message::{Answer, Change, Output, Refusal, Request, RequestId};
 use crate::moment::Moment;
 use crate::pulse::jittered;
-use crate::tenure::{Goal, Tenure, Term, is_of_the_server, refused};
+use crate::tenure::{Goal, Tenure, Term, refused};
+use enrol::Step;
 use own::{Own, Watch};
 
 /// After a znode of ours was gone before any list showed it, twice or more in a row, the next one is
 /// made after so many times this.
 const VANISHED_PAUSE: Duration = Duration::from_millis(100);
 const VANISHED_MOST: u32 = 50;
-/// A list is so long as good as the survey before enrolling: a foreign family that came later is warned
-/// of by the list after.
-const SURVEY_HOLDS: Duration = Duration::from_secs(60);
 
 /// One candidate's place in the queue, or its way there.
 #[derive(Debug, Clone, Hash)]
@@ -86,23 +85,6 @@ enum Place {
     Enrolling(Step),
     /// In the queue.
     Enrolled(Box<Own>),
-}
-
-/// What enrolling waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Step {
-    /// A create may be under way from an earlier connection: reach it before looking for it.
-    Sync,
-    /// See who is there: foreign families, and whatever is ours already.
-    Survey,
-    /// The election path is missing.
-    Parents,
-    /// The create itself.
-    Create(String),
-    /// The connection died before the create's answer.
-    Ambiguous,
-    /// This znode bears our guid; see whether the session owns it.
-    Claim(String),
 }
 
 impl Queue {
@@ -209,56 +191,6 @@ impl Queue {
         }
     }
 
-    fn advance(&mut self, from: &Step, to: Step) {
-        if let Place::Enrolling(step) = &mut self.place
-            && step == from
-        {
-            *step = to;
-        }
-    }
-
-    /// Step 1: the acknowledged create2 verifies the znode, on the connection that carried it.
-    fn created(&mut self, tenure: &mut Tenure, name: &str, czxid: i64, owner: i64) {
-        if tenure.session != Some(owner) {
-            // A server that replaced our session without a word made a znode for the other one.
-            tenure.tainted = true;
-            return;
-        }
-        self.enroll(tenure, name, czxid, tenure.connection());
-    }
-
-    fn enroll(&mut self, tenure: &mut Tenure, name: &str, czxid: i64, verified: Option<u64>) {
-        tenure.begin(czxid);
-        match Contender::parse(name) {
-            Ok(Some(Contender { name, sequence })) => {
-                let alone = self.seen.is_some_and(|seen| seen.alone);
-                self.place = Place::Enrolled(Box::new(Own::new(name, sequence, czxid, verified, alone)));
-            }
-            // The znode is there; closing the session takes it away.
-            Ok(None) => {
-                tenure.tainted = true;
-                refused(tenure, "number our znode", Refusal::Code(0));
-            }
-            Err(error) => {
-                tenure.tainted = true;
-                tenure.fail(error);
-            }
-        }
-    }
-
-    fn create_refused(&mut self, tenure: &mut Tenure, refusal: Refusal) {
-        if is_of_the_server(refusal) {
-            self.ambiguous = true;
-            self.place = Place::Enrolling(Step::Ambiguous);
-            return tenure.give_up_connection();
-        }
-        self.place = Place::Out;
-        match refusal {
-            Refusal::NoNode => self.place = Place::Enrolling(Step::Parents),
-            other => refused(tenure, "create a znode under the election path", other),
-        }
-    }
-
     fn list_refused(&mut self, tenure: &mut Tenure, refusal: Refusal) {
         match (&mut self.place, refusal) {
             // The parent is gone, and our znode with it.
@@ -286,24 +218,6 @@ impl Queue {
             }
             _ => {}
         }
-    }
-
-    fn surveyed(&mut self, tenure: &mut Tenure, contenders: &[Contender], foreign: &[(Family, String)]) {
-        if let Some(ours) = contenders.iter().find(|c| self.is_ours(&c.name)) {
-            return self.claim(tenure, ours.name.clone());
-        }
-        if let Some((_, example)) = foreign.first() {
-            let fits = contender::layout_of(contenders);
-            let families = foreign.iter().map(|(family, _)| *family).collect();
-            self.place = Place::Out;
-            tenure.fail(Error::Foreign { families, example: example.clone(), fits });
-            return;
-        }
-        self.place = Place::Enrolling(self.new_create(tenure));
-    }
-
-    fn new_create(&self, tenure: &mut Tenure) -> Step {
-        Step::Create(self.layout.stem(&tenure.entropy.guid()))
     }
 
     fn warn_of_foreigners(&mut self, tenure: &mut Tenure, foreign: Vec<(Family, String)>) {
@@ -336,35 +250,6 @@ impl Queue {
         self.doomed.extend(own.extras.iter().cloned());
         own.see(contenders);
         own.plan_audit(tenure, now, self.ambiguous);
-    }
-
-    /// This znode bears our guid. One that we asked to be deleted is left to the end of the session: the delete
-    /// may come late, and would take it from under a leader.
-    fn claim(&mut self, tenure: &mut Tenure, name: String) {
-        tenure.tainted |= self.doomed.contains(&name) && !bites(Tooth::DuplicateClaimed);
-        self.place = Place::Enrolling(Step::Claim(name));
-    }
-
-    /// A znode that bears our guid was read: ours if the session owns it.
-    fn claimed(&mut self, tenure: &mut Tenure, name: String, outcome: Result<Answer, Refusal>) {
-        let Place::Enrolling(Step::Claim(claiming)) = &self.place else { return };
-        if *claiming != name {
-            return;
-        }
-        match outcome {
-            // Found by looking, so not verified: a probe must show that it is still there.
-            Ok(Answer::Node { czxid, owner })
-                if tenure.session == Some(owner) || bites(Tooth::OldSessionTrusted) =>
-            {
-                self.enroll(tenure, &name, czxid, None);
-            }
-            Ok(_) => {
-                self.disowned.insert(name);
-                self.place = Place::Enrolling(Step::Survey);
-            }
-            Err(Refusal::NoNode) => self.place = Place::Enrolling(Step::Survey),
-            Err(refusal) => refused(tenure, "read our own znode", refusal),
-        }
     }
 
     /// The one ahead was read, once in a session: servers tell nobody of a znode's end who may not
@@ -561,35 +446,6 @@ impl Queue {
                 }
             }
         }
-    }
-
-    /// Where to begin. Nothing of ours can be in the queue when no create is unanswered, so a list that is
-    /// not old serves as the survey.
-    fn first_step(&self, tenure: &mut Tenure, now: Moment) -> Step {
-        let surveyed = self.seen.is_some_and(|seen| now.since(seen.at) < SURVEY_HOLDS);
-        match (self.ambiguous, surveyed && self.stems.is_empty()) {
-            (true, _) => Step::Sync,
-            (false, true) => self.new_create(tenure),
-            (false, false) => Step::Survey,
-        }
-    }
-
-    fn ask_for(&mut self, tenure: &mut Tenure, step: &Step) {
-        let request = match step {
-            Step::Sync => Request::Sync,
-            Step::Survey => Request::List { audit: false },
-            Step::Parents => Request::EnsureParents,
-            Step::Create(stem) => Request::Create { name: stem.clone() },
-            Step::Claim(name) => Request::Read { name: name.clone(), watch: false },
-            Step::Ambiguous => return,
-        };
-        if tenure.under_way(|other| std::mem::discriminant(other) == std::mem::discriminant(&request)) {
-            return;
-        }
-        if let Step::Create(stem) = step {
-            self.stems.push(stem.clone()); // before it goes out
-        }
-        tenure.ask(request);
     }
 
     /// Leaves nothing behind: the znode's delete is answered, or the session is closed.
